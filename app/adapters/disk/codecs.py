@@ -1,0 +1,73 @@
+"""Events and signals as JSON values and back, exactly."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from app.domain.events import Event, EventType
+from app.domain.signals import ModelVote, Side, Signal
+
+
+class EventCodec:
+    """`app.domain.events.Event`."""
+
+    def key(self, item: Event) -> str:
+        return item.event_id
+
+    def to_json(self, item: Event) -> Any:
+        return {"type": item.type.value, "at": item.at.isoformat(), "payload": item.payload}
+
+    def from_json(self, key: str, value: Any) -> Event:
+        return Event(
+            event_id=key,
+            type=EventType(value["type"]),
+            at=datetime.fromisoformat(value["at"]),
+            payload=value["payload"],
+        )
+
+
+class SignalCodec:
+    """`app.domain.signals.Signal`; decimals as text, digit by digit as they came."""
+
+    def key(self, item: Signal) -> str:
+        return item.signal_id
+
+    def to_json(self, item: Signal) -> Any:
+        return {
+            "symbol": item.symbol,
+            "side": item.side.value,
+            "confidence": str(item.confidence),
+            "strategy": item.strategy,
+            "generated_at": item.generated_at.isoformat(),
+            "received_at": item.received_at.isoformat(),
+            "expires_at": item.expires_at.isoformat(),
+            "reference_price": None if item.reference_price is None else str(item.reference_price),
+            "models": {
+                name: {"action": vote.action, "confidence": str(vote.confidence), "source": vote.source}
+                for name, vote in item.models.items()
+            },
+            "correlation_id": item.correlation_id,
+            "producer": item.producer,
+        }
+
+    def from_json(self, key: str, value: Any) -> Signal:
+        price = value["reference_price"]
+        return Signal(
+            signal_id=key,
+            symbol=value["symbol"],
+            side=Side(value["side"]),
+            confidence=Decimal(value["confidence"]),
+            strategy=value["strategy"],
+            generated_at=datetime.fromisoformat(value["generated_at"]),
+            received_at=datetime.fromisoformat(value["received_at"]),
+            expires_at=datetime.fromisoformat(value["expires_at"]),
+            reference_price=None if price is None else Decimal(price),
+            models={
+                name: ModelVote(action=vote["action"], confidence=Decimal(vote["confidence"]), source=vote["source"])
+                for name, vote in value["models"].items()
+            },
+            correlation_id=value["correlation_id"],
+            producer=value["producer"],
+        )

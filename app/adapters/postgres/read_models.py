@@ -1,0 +1,185 @@
+"""What people look at, read from Postgres: each answer one read-only transaction that sees one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.adapters.postgres.control import PostgresControl
+from app.adapters.postgres.cursors import limit_of
+from app.adapters.postgres.explanation import explain
+from app.adapters.postgres.items import (
+    account_item,
+    ess_item,
+    no_policy_item,
+    position_item,
+)
+from app.adapters.postgres.json_values import rfc3339
+from app.adapters.postgres.ledger import PostgresLedger, position_from_row
+from app.adapters.postgres.orders import PostgresOrders
+from app.adapters.postgres.signals import PostgresSignals
+from app.adapters.postgres.tables import equity_points, orders, positions, signals
+from app.adapters.postgres.transaction import Transaction, core_errors
+from app.domain.market import Quote
+from app.domain.money import ZERO, plain
+from app.domain.signals import SignalState
+from app.ports import EQUITY_POINTS_MAX, Page, ReadModels
+
+# Of how many of the newest signals and orders an overview tells the states; counting all would grow with the tables.
+COUNTED_IN_OVERVIEW_MAX = 1_000
+SOURCE = "database"
+
+_HELD = sa.select(positions).where(positions.c.quantity != ZERO).order_by(positions.c.symbol)
+_BOOKED = sa.select(
+    sa.func.coalesce(sa.func.sum(positions.c.realised_pnl), ZERO).label("realised_pnl"),
+    sa.func.coalesce(sa.func.sum(positions.c.fees), ZERO).label("fees"),
+)
+_LIMIT = sa.bindparam("limit", type_=sa.Integer)
+_EQUITY_SINCE = (
+    sa.select(equity_points)
+    .where(equity_points.c.at >= sa.bindparam("since", type_=equity_points.c.at.type))
+    .order_by(equity_points.c.at)
+    .limit(_LIMIT)
+)
+_EQUITY_NEWEST = sa.select(equity_points).order_by(equity_points.c.at.desc()).limit(_LIMIT)
+
+
+def _counts(table: sa.Table) -> sa.Executable:
+    """States of the rows that are not older than the newest by more than `newest` numbers."""
+    first = sa.select(sa.func.max(table.c.sequence) - sa.bindparam("newest", type_=sa.BigInteger)).scalar_subquery()
+    return sa.select(table.c.state, sa.func.count()).where(table.c.sequence > first).group_by(table.c.state)
+
+
+_COUNTS = {table.name: _counts(table) for table in (signals, orders)}
+_EVERY = 2**62
+
+
+class PostgresReadModels(ReadModels):
+    """`app.ports.ReadModels` on an engine of its own or shared with the units of work."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        # REPEATABLE READ is one snapshot for all statements; a reader takes no row locks and holds up nobody.
+        self._engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+    def explain_signal(self, signal_id: str) -> Mapping[str, Any] | None:
+        """See `app.adapters.postgres.explanation`."""
+        with self._moment() as transaction:
+            return explain(transaction, signal_id)
+
+    def signals(self, *, states: Sequence[SignalState], after: str | None, limit: int) -> Page:
+        """Newest first."""
+        with self._moment() as transaction:
+            return PostgresSignals(transaction).page(states=states, after=after, limit=limit)
+
+    def orders(self, *, after: str | None, limit: int) -> Page:
+        """Newest first."""
+        with self._moment() as transaction:
+            return PostgresOrders(transaction).page(after=after, limit=limit)
+
+    def positions(self, quotes: Mapping[str, Quote], *, now: datetime) -> Sequence[Mapping[str, Any]]:
+        """Those that are not flat, by symbol, valued at the quotes' mark prices."""
+        with self._moment() as transaction:
+            return _positions(transaction, quotes, now=now)
+
+    def portfolio(self, *, now: datetime) -> Mapping[str, Any]:
+        """The account as the exchange told it, and what our ledger has realised and paid in fees."""
+        with self._moment() as transaction:
+            return _portfolio(transaction, now=now)
+
+    def equity(self, *, since: datetime | None, limit: int) -> Page:
+        """Oldest first from `since` on, `next` being the `since` of the next page; without it the newest `limit`."""
+        with_next = limit_of(limit, maximum=EQUITY_POINTS_MAX)
+        with self._moment() as transaction:
+            if since is None:
+                rows = list(reversed(transaction.rows(_EQUITY_NEWEST, {"limit": limit})))
+            else:
+                rows = list(transaction.rows(_EQUITY_SINCE, {"since": since, "limit": with_next}))
+        items = [
+            {
+                "at": rfc3339(row.at),
+                "equity": plain(row.equity),
+                "wallet": plain(row.wallet),
+                "unrealised": plain(row.unrealised),
+            }
+            for row in rows
+        ]
+        return Page(items=items[:limit], next=items[limit]["at"] if len(items) > limit else None)
+
+    def ess(self) -> Mapping[str, Any]:
+        with self._moment() as transaction:
+            return _ess(transaction)
+
+    def policy(self) -> Mapping[str, Any]:
+        with self._moment() as transaction:
+            return _policy(transaction)
+
+    def policy_versions(self, *, after: str | None, limit: int) -> Page:
+        """Newest first."""
+        with self._moment() as transaction:
+            return PostgresControl(transaction).policy_versions(after=after, limit=limit)
+
+    def counts(self, *, newest: int | None) -> Mapping[str, Any]:
+        """Signals and orders by state among the `newest` of each (None: of all, which reads them all)."""
+        with self._moment() as transaction:
+            return _count(transaction, newest)
+
+    def overview(self, quotes: Mapping[str, Quote], *, now: datetime, limit: int) -> Mapping[str, Any]:
+        """`portfolio, positions, orders, signals, ess, policy, counts` as of one moment; lists hold `limit` rows."""
+        with self._moment() as transaction:
+            told = {"source": SOURCE, "age_seconds": 0.0}
+            newest_orders = PostgresOrders(transaction).page(after=None, limit=limit)
+            newest_signals = PostgresSignals(transaction).page(states=[], after=None, limit=limit)
+            return {
+                "portfolio": _portfolio(transaction, now=now),
+                "positions": {"items": _positions(transaction, quotes, now=now), **told},
+                "orders": {"items": newest_orders.items, "next": newest_orders.next, **told},
+                "signals": {"items": newest_signals.items, "next": newest_signals.next, **told},
+                "ess": {**_ess(transaction), **told},
+                "policy": {**_policy(transaction), **told},
+                "counts": {**_count(transaction, COUNTED_IN_OVERVIEW_MAX), **told},
+            }
+
+    @contextmanager
+    def _moment(self) -> Iterator[Transaction]:
+        with core_errors(), self._engine.connect() as connection:
+            transaction = Transaction(connection)
+            try:
+                yield transaction
+            finally:
+                transaction.finish()
+
+
+def _positions(transaction: Transaction, quotes: Mapping[str, Quote], *, now: datetime) -> list[Mapping[str, Any]]:
+    held = [position_from_row(row) for row in transaction.rows(_HELD)]
+    return [position_item(each, quotes.get(each.symbol), now=now) for each in held]
+
+
+def _portfolio(transaction: Transaction, *, now: datetime) -> dict[str, Any]:
+    booked = transaction.rows(_BOOKED)[0]
+    return {
+        **account_item(PostgresLedger(transaction).account(), now=now),
+        "realised_pnl": plain(booked.realised_pnl),
+        "fees": plain(booked.fees),
+    }
+
+
+def _ess(transaction: Transaction) -> dict[str, Any]:
+    return ess_item(PostgresControl(transaction).ess())
+
+
+def _policy(transaction: Transaction) -> Mapping[str, Any]:
+    newest = PostgresControl(transaction).policy_versions(after=None, limit=1).items
+    return newest[0] if newest else no_policy_item()
+
+
+def _count(transaction: Transaction, newest: int | None) -> dict[str, Any]:
+    parameters = {"newest": _EVERY if newest is None else newest}
+    found = {
+        name: {row.state: row.count for row in transaction.rows(statement, parameters)}
+        for name, statement in _COUNTS.items()
+    }
+    return {**found, "of_newest": newest}

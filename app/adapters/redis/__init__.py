@@ -1,0 +1,1 @@
+"""What lives in Redis: the admission window, the rate budget, live events, market data, dispatch hints."""

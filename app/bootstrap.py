@@ -1,0 +1,536 @@
+"""The only place that joins the parts: settings in, a System of ready use cases out."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from typing import Any
+
+import structlog
+from celery import Celery
+
+from app.adapters.binance.credentials import Credentials
+from app.adapters.binance.local_budget import LocalRateBudget
+from app.adapters.binance.market_stream import MarketStream
+from app.adapters.binance.rest import RestExchange
+from app.adapters.binance.start_check import Venue, refuse_withdrawal_key, venue_of
+from app.adapters.binance.user_events import AccountUpdate, AlgoUpdate, OrderUpdate, UserEvent
+from app.adapters.binance.user_stream import UserStream
+from app.adapters.celery.task_queue import CeleryTaskQueue, producer
+from app.adapters.disk.buffer import Bounds, DiskBuffer
+from app.adapters.disk.buffered_publisher import BufferedEventPublisher
+from app.adapters.disk.codecs import EventCodec, SignalCodec
+from app.adapters.embedded.private_file import write_private
+from app.adapters.postgres.engine import create_engine
+from app.adapters.postgres.migrate import migrate
+from app.adapters.postgres.outage_gate import GuardedUnitOfWorkFactory, OutageGate
+from app.adapters.postgres.read_models import PostgresReadModels
+from app.adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
+from app.adapters.redis.admission_window import RedisAdmissionWindow
+from app.adapters.redis.client import connect
+from app.adapters.redis.event_stream import RedisEventPublisher, RedisEventSource, connect_publisher
+from app.adapters.redis.hint_latch import RedisHintLatch
+from app.adapters.redis.market_data import RedisMarketData
+from app.adapters.redis.rate_budget import RedisRateBudget
+from app.adapters.system_clock import SystemClock, random_id, random_share, random_text
+from app.adapters.until_done import UntilDone
+from app.domain.events import Event
+from app.domain.fills import Fill, FillSource
+from app.domain.policy import Stage
+from app.domain.signals import Signal
+from app.ports import (
+    AdmissionWindow,
+    BufferUnavailableError,
+    Clock,
+    DurableBuffer,
+    Exchange,
+    MarketData,
+    MarketDataSink,
+    OrderReport,
+    RateBudget,
+    TaskQueue,
+    UnitOfWorkFactory,
+)
+from app.services.acknowledge_trip import AcknowledgeTrip
+from app.services.admit_signals import AdmitSignals
+from app.services.authenticate import Authenticator
+from app.services.book_fills import BookFills
+from app.services.change_policy import ChangePolicy
+from app.services.chase_remainder import ChaseRemainder
+from app.services.collect_fills import CollectFills
+from app.services.console import Console
+from app.services.dispatch_signals import DispatchSignals
+from app.services.drain_spool import DrainSpool
+from app.services.exit_position import ExitPosition
+from app.services.hear_order_update import HearOrderUpdate
+from app.services.issue_token import SCOPES, IssueToken
+from app.services.know_symbols import KnowSymbols
+from app.services.panic import Panic
+from app.services.place_order import PlaceOrder
+from app.services.policy_cache import PolicyCache
+from app.services.reconcile import Reconcile
+from app.services.refresh_account import RefreshAccount
+from app.services.refresh_symbols import RefreshSymbols
+from app.services.replay_events import ReplayEvents
+from app.services.reset_ess import ResetEss
+from app.services.resolve_attempt import ResolveAttempt
+from app.services.set_up import SetUp
+from app.services.settle_attempt import SettleAttempt
+from app.services.sweep_orders import SweepOrders
+from app.services.sweep_signals import SweepSignals
+from app.services.switch_ess import SwitchEss
+from app.services.trip_ess import TripEss
+from app.services.watch_account import WatchAccount
+from app.settings import Settings, SettingsError
+
+__all__ = [
+    "Adapters",
+    "Streams",
+    "System",
+    "UserEvent",
+    "calls_for_reconciliation",
+    "open_panic",
+    "open_streams",
+    "open_system",
+    "order_update_of",
+    "prepare_database",
+]
+
+log = structlog.get_logger(__name__)
+
+DATABASE_POOL_SIZE = 10
+# What each process of a machine may spend of the exchange's limits while Redis is away; together no more than all.
+BUDGET_SHARES = {
+    "worker-critical": Fraction(1, 4),
+    "worker-orders": Fraction(1, 2),
+    "worker-default": Fraction(1, 8),
+    "listener": Fraction(1, 16),
+}
+BUDGET_SHARE_OF_OTHERS = Fraction(1, 64)  # web, health, flower's worker, a command: four at most
+# The same of the weight, which entries do not cost, and of what Redis never gives out: cancels, and exits in the first
+# minute without it.
+SAFETY_SHARES = {
+    "worker-critical": Fraction(1, 2),
+    "worker-orders": Fraction(1, 8),
+    "worker-default": Fraction(1, 8),
+    "listener": Fraction(1, 16),
+}
+# Events tell of what Postgres knows: the newest are kept. Signals were promised: what does not fit is refused.
+EVENT_BUFFER_BOUNDS = Bounds(records_max=10_000, bytes_max=256 << 20)
+SIGNAL_SPOOL_BOUNDS = Bounds(bytes_max=256 << 20)
+OPERATOR_TOKEN_FILE = "operator.token"
+RATE_GATE_FILE = "rate_gate.json"  # what the exchange has forbidden this machine, until when
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """Everything a process may do. Made once per process, after forking; connections open when first used."""
+
+    settings: Settings
+    clock: Clock
+    unit_of_work: UnitOfWorkFactory
+    exchange: RestExchange
+    budget: RedisRateBudget
+    market: MarketData
+    market_sink: MarketDataSink
+    window: AdmissionWindow
+    events: RedisEventSource
+    authenticate: Authenticator
+    issue_token: IssueToken
+    admit_signals: AdmitSignals
+    signal_spool: DurableBuffer[Signal]
+    drain_spool: DrainSpool
+    event_buffer: DurableBuffer[Event]
+    replay_events: ReplayEvents
+    carry_on: Callable[[], None]  # take up, in the background, what an earlier process left on the disk
+    dispatch_signals: DispatchSignals
+    sweep_signals: SweepSignals
+    place_order: PlaceOrder
+    chase_remainder: ChaseRemainder
+    settle_attempt: SettleAttempt
+    resolve_attempt: ResolveAttempt
+    book_fills: BookFills
+    collect_fills: CollectFills
+    hear_order_update: HearOrderUpdate
+    sweep_orders: SweepOrders
+    refresh_account: RefreshAccount
+    reconcile: Reconcile
+    refresh_symbols: RefreshSymbols
+    trip_ess: TripEss
+    reset_ess: ResetEss
+    watch_account: WatchAccount
+    acknowledge_trip: AcknowledgeTrip
+    set_up: SetUp
+    refuse_unsafe_key: Callable[[], None]  # raises when the key of a real exchange may withdraw
+    console: Console
+    close: Callable[[], None]
+
+    def __enter__(self) -> System:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Adapters:
+    """What the order path reaches the world by: the places where a process can die between two durable states."""
+
+    unit_of_work: UnitOfWorkFactory
+    exchange: Exchange
+    window: AdmissionWindow
+    tasks: TaskQueue
+
+
+def open_system(
+    settings: Settings,
+    *,
+    celery: Celery | None = None,
+    adapt: Callable[[Adapters], Adapters] = lambda adapters: adapters,
+) -> System:
+    """Join the adapters that `settings` name. `SettingsError` names the variable that is missing.
+
+    `adapt` may put something between the use cases and their adapters, as the recovery tests do.
+    """
+    if settings.database_url is None:
+        raise SettingsError("QT_DATABASE_URL: not set (./qt up sets it for its processes)")
+    if settings.redis_url is None:
+        raise SettingsError("QT_REDIS_URL: not set (./qt up sets it for its processes)")
+    clock = SystemClock()
+    process = os.environ.get("QT_PROCESS_NAME", "process")
+    engine = create_engine(
+        settings.database_url.get_secret_value(),
+        application_name=f"quantum-trader {process}@{socket.gethostname()}",
+        pool_size=DATABASE_POOL_SIZE,
+    )
+    link = connect(settings.redis_url.get_secret_value())
+    # Readers block for seconds, writers must not wait for milliseconds: a connection of its own for each.
+    # (Blocking reads bring their own time-out; this one is for the others.)
+    reading_link = connect(settings.redis_url.get_secret_value(), name="redis-reader", answer_seconds_max=1.0)
+    publishing_link = connect_publisher(settings.redis_url.get_secret_value())
+    buffers = settings.state_dir / "buffer"
+    event_buffer = DiskBuffer(buffers / "events", EventCodec(), EVENT_BUFFER_BOUNDS)
+    signal_spool = DiskBuffer(buffers / "signals", SignalCodec(), SIGNAL_SPOOL_BOUNDS)
+    replay_events = ReplayEvents(event_buffer, RedisEventPublisher(link), clock)
+    replaying = UntilDone(replay_events, name="replay-events")
+    publisher = BufferedEventPublisher(
+        RedisEventPublisher(publishing_link, on_unpublished=lambda events, error: publisher.keep(events, error)),
+        event_buffer,
+        on_kept=replaying.wake,
+    )
+    budget = RedisRateBudget(
+        link,
+        process_share=BUDGET_SHARES.get(process, BUDGET_SHARE_OF_OTHERS) / settings.rate_budget_machines,
+        safety_share=SAFETY_SHARES.get(process, BUDGET_SHARE_OF_OTHERS) / settings.rate_budget_machines,
+        ban_file=settings.state_dir / RATE_GATE_FILE,
+    )
+    rest = _exchange(settings, budget)
+    adapters = adapt(
+        Adapters(
+            unit_of_work=PostgresUnitOfWorkFactory(engine, publisher),
+            exchange=rest,
+            window=RedisAdmissionWindow(link, capacity=settings.signal_queue_max),
+            tasks=CeleryTaskQueue(celery or producer()),
+        )
+    )
+    unit_of_work, exchange = adapters.unit_of_work, adapters.exchange
+    window, tasks = adapters.window, adapters.tasks
+    latch = RedisHintLatch(link)
+    market = RedisMarketData(link)
+    policy = PolicyCache(unit_of_work, clock)
+    settle = SettleAttempt(unit_of_work=unit_of_work, tasks=tasks, clock=clock, jitter=random_share)
+    trip = TripEss(unit_of_work=unit_of_work, tasks=tasks, clock=clock)
+    book = BookFills(unit_of_work=unit_of_work, clock=clock, trip=trip)
+
+    events = RedisEventSource(reading_link)
+    # The door answers throughout an outage of Postgres: what it needs is refused at once, remembered, or spooled.
+    gate = OutageGate(partial(_ask_database, unit_of_work))
+    at_the_door = GuardedUnitOfWorkFactory(unit_of_work, gate)
+    authenticate = Authenticator(at_the_door, clock)
+    admit = AdmitSignals(
+        unit_of_work=at_the_door,
+        window=window,
+        tasks=tasks,
+        latch=latch,
+        clock=clock,
+        spool=signal_spool,
+        on_spooled=lambda: draining.wake(),
+    )
+    drain_spool = DrainSpool(signal_spool, admit)
+    draining = UntilDone(drain_spool, name="drain-spool")
+    reset = ResetEss(unit_of_work=unit_of_work, clock=clock)
+    watch = WatchAccount(unit_of_work=unit_of_work, market=market, policy=policy, clock=clock, trip=trip)
+    resolve = ResolveAttempt(
+        unit_of_work=unit_of_work, exchange=exchange, budget=budget, tasks=tasks, clock=clock, settle=settle
+    )
+
+    def carry_on() -> None:
+        for thread, buffer in ((replaying, event_buffer), (draining, signal_spool)):
+            if _has_backlog(buffer):
+                thread.wake()
+
+    def close() -> None:
+        gate.close()
+        draining.stop()
+        replaying.stop()
+        signal_spool.close()
+        event_buffer.close()
+        rest.close()
+        engine.dispose()
+        link.close()
+        reading_link.close()
+        publishing_link.close()
+
+    return System(
+        settings=settings,
+        clock=clock,
+        unit_of_work=unit_of_work,
+        exchange=rest,
+        budget=budget,
+        market=market,
+        market_sink=market,
+        window=window,
+        events=events,
+        authenticate=authenticate,
+        issue_token=IssueToken(unit_of_work=unit_of_work, clock=clock, random_text=random_text),
+        admit_signals=admit,
+        signal_spool=signal_spool,
+        drain_spool=drain_spool,
+        event_buffer=event_buffer,
+        replay_events=replay_events,
+        carry_on=carry_on,
+        dispatch_signals=DispatchSignals(
+            unit_of_work=unit_of_work,
+            window=window,
+            tasks=tasks,
+            latch=latch,
+            clock=clock,
+            per_cycle_max=settings.max_signals_per_cycle,
+            in_flight_max=settings.max_signals_in_flight,
+        ),
+        sweep_signals=SweepSignals(unit_of_work=unit_of_work, window=window, tasks=tasks, clock=clock),
+        place_order=PlaceOrder(
+            unit_of_work=unit_of_work,
+            exchange=exchange,
+            budget=budget,
+            market=market,
+            policy=policy,
+            tasks=tasks,
+            latch=latch,
+            clock=clock,
+            settle=settle,
+            stage=settings.stage,
+        ),
+        chase_remainder=ChaseRemainder(
+            unit_of_work=unit_of_work,
+            exchange=exchange,
+            budget=budget,
+            market=market,
+            policy=policy,
+            tasks=tasks,
+            latch=latch,
+            clock=clock,
+            settle=settle,
+            stage=settings.stage,
+        ),
+        settle_attempt=settle,
+        resolve_attempt=resolve,
+        book_fills=book,
+        collect_fills=CollectFills(
+            unit_of_work=unit_of_work,
+            exchange=exchange,
+            budget=budget,
+            tasks=tasks,
+            latch=latch,
+            clock=clock,
+            book=book,
+        ),
+        hear_order_update=HearOrderUpdate(unit_of_work=unit_of_work, book=book, settle=settle),
+        sweep_orders=SweepOrders(unit_of_work=unit_of_work, tasks=tasks, clock=clock),
+        refresh_account=RefreshAccount(unit_of_work=unit_of_work, exchange=exchange, budget=budget, clock=clock),
+        reconcile=Reconcile(
+            unit_of_work=unit_of_work, exchange=exchange, budget=budget, clock=clock, book=book, trip=trip
+        ),
+        refresh_symbols=RefreshSymbols(unit_of_work=unit_of_work, exchange=exchange, budget=budget, clock=clock),
+        trip_ess=trip,
+        reset_ess=reset,
+        watch_account=watch,
+        acknowledge_trip=AcknowledgeTrip(
+            unit_of_work=unit_of_work,
+            exchange=exchange,
+            budget=budget,
+            clock=clock,
+            resolve=resolve,
+            watch=watch,
+            exit_position=ExitPosition(
+                unit_of_work=unit_of_work,
+                exchange=exchange,
+                budget=budget,
+                clock=clock,
+                settle=settle,
+                new_id=random_id,
+            ),
+        ),
+        set_up=SetUp(unit_of_work=unit_of_work, clock=clock, stage=settings.stage),
+        refuse_unsafe_key=partial(_refuse_unsafe_key, settings, rest),
+        console=Console(
+            events=events,
+            clock=clock,
+            market=market,
+            window=window,
+            read_models=PostgresReadModels(engine),
+            authenticator=authenticate,
+            symbols=KnowSymbols(at_the_door, clock),
+            admit=admit,
+            trip=trip,
+            reset=reset,
+            switch=SwitchEss(unit_of_work=unit_of_work, clock=clock),
+            policy_changes=ChangePolicy(unit_of_work=unit_of_work, clock=clock, cache=policy),
+            event_buffer=event_buffer,
+            signal_spool=signal_spool,
+            stage=settings.stage.value,
+        ),
+        close=close,
+    )
+
+
+def _ask_database(unit_of_work: UnitOfWorkFactory) -> None:
+    with unit_of_work() as uow:
+        uow.control.ess()
+
+
+def _has_backlog(buffer: DurableBuffer[Any]) -> bool:
+    try:
+        return buffer.has_backlog()
+    except BufferUnavailableError:
+        log.exception("buffer_unreadable")
+        return False
+
+
+def prepare_database(settings: Settings) -> None:
+    """Migrate, then make sure that the first rows exist. Safe to repeat and to run from several machines at once."""
+    if settings.database_url is None:
+        raise SettingsError("QT_DATABASE_URL: not set")
+    migrate(settings.database_url.get_secret_value())
+    with open_system(settings) as system:
+        system.refuse_unsafe_key()
+        system.set_up()
+        _keep_operator_token(system)
+
+
+def _keep_operator_token(system: System) -> None:
+    """The machine's own operator holds a token in a file of mode 600; made again when this database never issued it."""
+    path = system.settings.state_dir / OPERATOR_TOKEN_FILE
+    if path.exists() and system.authenticate(path.read_text().strip()) is not None:
+        return
+    write_private(path, system.issue_token(name="operator", scopes=sorted(SCOPES)) + "\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """The exchange's streams, not yet running."""
+
+    user: UserStream
+    market: MarketStream
+
+
+def open_streams(system: System, *, symbols: Sequence[str]) -> Streams:
+    """The account's own events, and the market data of `symbols`. `SettingsError` without a stream host."""
+    url = system.settings.exchange_ws_url
+    if url is None:
+        raise SettingsError("QT_EXCHANGE_WS_URL: not set")
+    return Streams(
+        user=UserStream(listen_keys=system.exchange, stream_url=url, random_share=random.random),
+        market=MarketStream(
+            stream_url=url,
+            symbols=symbols,
+            clock=system.exchange.clock,
+            funding=system.exchange,
+            random_share=random.random,
+        ),
+    )
+
+
+def order_update_of(event: UserEvent) -> tuple[OrderReport, Fill | None] | None:
+    """What a stream event says of an order, in the core's words; None when it is about something else."""
+    if not isinstance(event, OrderUpdate):
+        return None
+    trade = event.trade
+    if trade is None:
+        return event.report, None
+    fill = Fill(
+        symbol=trade.symbol,
+        trade_id=trade.trade_id,
+        exchange_order_id=trade.exchange_order_id,
+        client_order_id=event.report.client_order_id,
+        order_id=None,
+        side=trade.side,
+        price=trade.price,
+        quantity=trade.quantity,
+        fee=trade.fee,
+        fee_asset=trade.fee_asset,
+        realised_pnl=trade.realised_pnl,
+        is_maker=trade.is_maker,
+        traded_at=trade.traded_at,
+        source=FillSource.STREAM,
+    )
+    return event.report, fill
+
+
+def calls_for_reconciliation(event: UserEvent) -> bool:
+    """Whether an event says that the account changed by something that no order event tells: funding, a deposit, a gap.
+
+    Every fill brings an account event of reason ORDER beside its order event, and conditional orders trade by order
+    events too: looking at the whole account for each would cost more of the request weight than all else together.
+    """
+    if isinstance(event, OrderUpdate | AlgoUpdate):
+        return False
+    return not (isinstance(event, AccountUpdate) and event.reason == "ORDER")
+
+
+@contextmanager
+def open_panic(settings: Settings, *, say: Callable[[str], None], seconds_max: float) -> Iterator[Panic]:
+    """The last resort, joined from the exchange alone: no database, no Redis, a rate budget of its own."""
+    budget = LocalRateBudget()
+    exchange = _exchange(settings, budget)
+    try:
+        yield Panic(
+            exchange=exchange,
+            budget=budget,
+            clock=SystemClock(),
+            ticks=time.monotonic,
+            sleep=time.sleep,
+            say=say,
+            new_id=random_id,
+            seconds_max=seconds_max,
+        )
+    finally:
+        exchange.close()
+
+
+def _exchange(settings: Settings, budget: RateBudget) -> RestExchange:
+    if settings.exchange_url is None:
+        raise SettingsError("QT_EXCHANGE_URL: not set")
+    if settings.stage is Stage.PAPER and venue_of(settings.exchange_url) is Venue.PRODUCTION:
+        raise SettingsError("QT_STAGE: PAPER never sends to a real exchange; choose OBSERVATION or LIVE")
+    return RestExchange(base_url=settings.exchange_url, credentials=_credentials(settings), budget=budget)
+
+
+def _credentials(settings: Settings) -> Credentials:
+    if settings.exchange_key is None or settings.exchange_secret is None:
+        raise SettingsError("QT_EXCHANGE_KEY, QT_EXCHANGE_SECRET: both are needed")
+    return Credentials(key=settings.exchange_key.get_secret_value(), secret=settings.exchange_secret.get_secret_value())
+
+
+def _refuse_unsafe_key(settings: Settings, exchange: RestExchange) -> None:
+    if settings.exchange_url is not None:
+        refuse_withdrawal_key(
+            base_url=settings.exchange_url, credentials=_credentials(settings), now_ms=exchange.now_ms
+        )

@@ -1,0 +1,281 @@
+"""The arena: a whole system of its own, with a policy that lets orders flow, and the levers that break it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import redis
+
+from app.adapters.processes.records import read_record
+from app.bootstrap import open_system
+from app.chaos.books import Books, read_books
+from app.chaos.promises import Ledger
+from app.domain.policy import RiskMode, default_policy
+from app.settings import Settings
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+READY_SECONDS_MAX = 120.0
+STOP_SECONDS_MAX = 45.0
+PORTS = ("QT_WEB_PORT", "QT_HEALTH_PORT", "QT_FLOWER_PORT", "QT_EXCHANGE_PORT")
+ANSWER_SECONDS_MAX = 10.0
+BUFFER = "buffer"
+JUNK = "junk-of-chaos"
+DISK_SIZE = "4m"
+
+
+class ArenaError(Exception):
+    """The system under test did not start or did not come back; the text holds what it said."""
+
+
+class Arena:
+    """A running system. Levers act at once and do not wait for the effect."""
+
+    def __init__(
+        self, state: Path, environment: Mapping[str, str], process: subprocess.Popen[str], urls: dict[str, str]
+    ):
+        self.state = state
+        self.environment = environment
+        self.process = process
+        self.urls = urls
+        self.connection = json.loads((state / "run" / "connection.json").read_text())
+        self.token = (state / "operator.token").read_text().strip()
+        self.web = httpx.Client(
+            base_url=urls["web"], headers={"Authorization": f"Bearer {self.token}"}, timeout=ANSWER_SECONDS_MAX
+        )
+        self.exchange = httpx.Client(base_url=urls["exchange"], timeout=ANSWER_SECONDS_MAX)
+
+    # ------------------------------------------------------------------------------------------------ levers
+
+    def pid_of(self, name: str) -> int | None:
+        """The process' pid right now; None while it is being restarted."""
+        record = read_record(self.state / "run" / "system.json")
+        if record is None:
+            return None
+        return next((each.identity.pid for each in record.processes if each.name == name and each.identity), None)
+
+    def send_signal(self, name: str, number: signal.Signals) -> bool:
+        """Signal a process group, as the kernel's out-of-memory killer or an operator would."""
+        pid = self.pid_of(name)
+        if not pid:
+            return False
+        try:
+            os.killpg(os.getpgid(pid), number)
+        except (ProcessLookupError, PermissionError):
+            return False
+        return True
+
+    def flush_redis(self) -> bool:
+        """FLUSHALL: every message, the window, the budget and the live stream are gone."""
+        with contextlib.closing(redis.Redis.from_url(self.connection["redis_url"], socket_timeout=2)) as client:
+            try:
+                client.flushall()
+            except (redis.ConnectionError, redis.TimeoutError):
+                return False
+        return True
+
+    def fill_disk(self) -> bool:
+        """Leave no room where signals and events wait during an outage; False where that is no disk of its own."""
+        buffer = self.state / BUFFER
+        if not buffer.is_mount():
+            return False
+        try:
+            with (buffer / JUNK).open("wb", buffering=0) as junk:
+                while junk.write(b"\0" * 4096):
+                    pass
+        except OSError as error:
+            return error.errno == errno.ENOSPC
+        return False
+
+    def free_disk(self) -> None:
+        """Give the room back."""
+        (self.state / BUFFER / JUNK).unlink(missing_ok=True)
+
+    def add_exchange_fault(self, rule: Mapping[str, Any]) -> bool:
+        """Put one rule in force."""
+        return self.exchange.post("/paper/faults", json=[dict(rule)]).status_code == 200
+
+    def exchange_faults(self) -> list[Mapping[str, Any]]:
+        """The rules in force, with how often each fired."""
+        answer = self.exchange.get("/paper/faults").json()
+        rules: list[Mapping[str, Any]] = answer["faults"] if isinstance(answer, dict) else answer
+        return rules
+
+    def heal_exchange(self) -> None:
+        """Take every rule back."""
+        self.exchange.delete("/paper/faults")
+
+    def trip(self, *, flatten: bool) -> bool:
+        """Trip the emergency stop as an operator would."""
+        try:
+            answer = self.web.post("/api/ess/trip", json={"reason": "chaos", "flatten": flatten})
+        except httpx.HTTPError:
+            return False
+        return answer.status_code == 200
+
+    def ess(self) -> Mapping[str, Any] | None:
+        """The emergency stop, None while it cannot be read."""
+        try:
+            answer = self.web.get("/api/ess")
+        except httpx.HTTPError:
+            return None
+        return answer.json() if answer.status_code == 200 else None
+
+    def reset(self) -> bool:
+        """Start the cooldown."""
+        try:
+            return self.web.post("/api/ess/reset", json={"reason": "chaos is over"}).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    # ------------------------------------------------------------------------------------------------ records
+
+    def books(self) -> Books:
+        """Our record."""
+        return read_books(self.connection["database_url"])
+
+    def ledger(self) -> Ledger:
+        """The exchange's record."""
+        return Ledger(self.exchange.get("/paper/ledger", timeout=60).json())
+
+    def unready(self) -> str | None:
+        """Why the health service does not call the system ready; None when it does."""
+        try:
+            answer = httpx.get(f"{self.urls['health']}/ready", timeout=ANSWER_SECONDS_MAX)
+        except httpx.HTTPError as error:
+            return f"health does not answer: {error!r}"
+        if answer.status_code == 200:
+            return None
+        return "; ".join(f"{each['component']}: {each['cause']}" for each in answer.json()["reasons"])
+
+
+@contextmanager
+def open_arena(*, seed: int, keep: bool = False) -> Iterator[Arena]:
+    """Start a system in a directory of its own; stop it, and remove the directory unless `keep`."""
+    state = Path(tempfile.mkdtemp(prefix="qt-chaos-", dir="/tmp"))
+    state.chmod(0o711)
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("QT_")},
+        "PYTHONPATH": str(REPOSITORY),
+        "QT_STATE_DIR": str(state),
+        "QT_LOG_LEVEL": "INFO",
+        **_free_ports(),
+    }
+    small_disk = _mount_small_disk(state / BUFFER)
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "app.cli", "up", "--market", f"seed:{seed}"],
+        env=environment,
+        cwd="/",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        urls = _wait_ready(process)
+        arena = Arena(state, environment, process, urls)
+        _let_orders_flow(arena)
+        yield arena
+    finally:
+        _stop(process)
+        if small_disk:
+            subprocess.run(["umount", "--lazy", str(state / BUFFER)], check=False, timeout=10)
+        if not keep:
+            shutil.rmtree(state, ignore_errors=True)
+
+
+def _mount_small_disk(directory: Path) -> bool:
+    """A disk of its own for the buffers, so small that it can be filled; only root may, others go without."""
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        return False
+    directory.mkdir(mode=0o700)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={DISK_SIZE},mode=700", "tmpfs", str(directory)],
+        capture_output=True,
+        check=False,
+        timeout=10,
+    )
+    return done.returncode == 0
+
+
+def _free_ports() -> dict[str, str]:
+    with contextlib.ExitStack() as stack:
+        chosen = {}
+        for name in PORTS:
+            probe = stack.enter_context(socket.socket())
+            probe.bind(("127.0.0.1", 0))
+            chosen[name] = str(probe.getsockname()[1])
+        return chosen
+
+
+def _wait_ready(process: subprocess.Popen[str]) -> dict[str, str]:
+    deadline = time.monotonic() + READY_SECONDS_MAX
+    said = []
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("ready "):
+            return dict(part.split("=", 1) for part in line.split()[1:])
+        said.append(line)
+        if time.monotonic() > deadline:
+            break
+    raise ArenaError("the system did not become ready:\n" + "".join(said))
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(STOP_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(STOP_SECONDS_MAX)
+
+
+def _let_orders_flow(arena: Arena) -> None:
+    """A policy of its own version: small orders, hardly any cool-off, a cooldown that fits into a run."""
+    settings = Settings.from_environment({**arena.environment}).model_copy(
+        update={
+            name: Settings.model_validate({"state_dir": arena.state, name: value}).__getattribute__(name)
+            for name, value in arena.connection.items()
+        }
+    )
+    flowing = replace(
+        default_policy(RiskMode.NORMAL),
+        duplicate_cool_off_seconds=0,
+        position_notional_max=Decimal(100_000),
+        risk_per_trade_share=Decimal("0.0005"),
+        net_exposure_share_max=Decimal(100),
+        gross_exposure_share_max=Decimal(100),
+        leverage_max=Decimal(20),
+        daily_drawdown_share_max=Decimal("0.9"),
+        slippage_share_max=Decimal("0.01"),
+        price_drift_share_max=Decimal("0.02"),
+        spread_share_max=Decimal("0.02"),
+        ess_cooldown_seconds=1,
+        # What is broken on purpose must not trip the stop: trips of a round are the round's own.
+        execution_errors_max=1_000,
+        rejections_in_a_row_max=1_000,
+        unknown_seconds_max=600,
+        stale_market_seconds_max=600,
+    )
+    with open_system(settings) as system, system.unit_of_work() as uow:
+        uow.control.add_policy(
+            flowing, author="chaos", reason="let orders flow while everything breaks", now=system.clock.now()
+        )
+        uow.commit()

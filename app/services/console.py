@@ -1,0 +1,236 @@
+"""The console: everything people and programs ask of the system over HTTP, one method each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app.domain.ess import EmergencyStop
+from app.domain.events import Event
+from app.domain.policy import RiskMode
+from app.domain.signals import Signal, SignalState
+from app.ports import (
+    AdmissionWindow,
+    BufferUnavailableError,
+    Clock,
+    DurableBuffer,
+    EventSource,
+    EventsUnavailableError,
+    MarketData,
+    Page,
+    ReadModels,
+    WindowUnavailableError,
+)
+from app.services.admit_signals import Admission, AdmitSignals
+from app.services.authenticate import Authenticator, Principal
+from app.services.change_policy import ChangePolicy, Wish
+from app.services.know_symbols import KnowSymbols
+from app.services.policy_answers import PolicyAnswer, policy_answer
+from app.services.reset_ess import Refused, ResetEss
+from app.services.switch_ess import SwitchEss
+from app.services.trip_ess import TripEss
+
+SNAPSHOT_ROWS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """Reads come from Postgres as of one moment; marks come from the newest market data."""
+
+    events: EventSource
+    clock: Clock
+    market: MarketData
+    window: AdmissionWindow
+    read_models: ReadModels
+    authenticator: Authenticator
+    symbols: KnowSymbols
+    admit: AdmitSignals
+    trip: TripEss
+    reset: ResetEss
+    switch: SwitchEss
+    policy_changes: ChangePolicy
+    event_buffer: DurableBuffer[Event]
+    signal_spool: DurableBuffer[Signal]
+    stage: str
+
+    def authenticate(self, token: str) -> Principal | None:
+        """The holder of a bearer token."""
+        return self.authenticator(token)
+
+    def admit_signals(self, signals: Sequence[Signal]) -> Sequence[Admission]:
+        """Make them durable and rank them."""
+        return self.admit(signals)
+
+    def known_symbols(self) -> frozenset[str] | None:
+        """Symbols the exchange trades; None while it has not told yet."""
+        return self.symbols()
+
+    def explain_signal(self, signal_id: str) -> Mapping[str, Any] | None:
+        """Signal, decisions with every gate, order, attempts, fills, timeline."""
+        return self.read_models.explain_signal(signal_id)
+
+    def list_signals(self, *, states: Sequence[str], after: str | None, limit: int) -> Page:
+        """Newest first."""
+        return self.read_models.signals(states=[SignalState(state) for state in states], after=after, limit=limit)
+
+    def list_orders(self, *, after: str | None, limit: int) -> Page:
+        """Newest first."""
+        return self.read_models.orders(after=after, limit=limit)
+
+    def list_positions(self) -> Sequence[Mapping[str, Any]]:
+        """Those that are not flat, valued at the newest marks."""
+        return self.read_models.positions(self.market.quotes(), now=self.clock.now())
+
+    def portfolio(self) -> Mapping[str, Any]:
+        """The account."""
+        return self.read_models.portfolio(now=self.clock.now())
+
+    def equity(self, *, since: datetime | None, limit: int) -> Page:
+        """Points, oldest first."""
+        return self.read_models.equity(since=since, limit=limit)
+
+    def ess(self) -> Mapping[str, Any]:
+        """The emergency stop."""
+        return self.read_models.ess()
+
+    def policy(self) -> Mapping[str, Any]:
+        """The policy in force."""
+        return self.read_models.policy()
+
+    def policy_versions(self, *, after: str | None, limit: int) -> Page:
+        """Newest first."""
+        return self.read_models.policy_versions(after=after, limit=limit)
+
+    def snapshot(self) -> Mapping[str, Any]:
+        """Everything at one moment; the live stream's sequence is read first, so that nothing falls in between."""
+        sequence, sequence_reason = self._sequence()
+        now = self.clock.now()
+        overview = self.read_models.overview(self.market.quotes(), now=now, limit=SNAPSHOT_ROWS)
+        unknown = {"source": None, "age_seconds": None}
+        return {
+            "seq": sequence,
+            "reason": sequence_reason,
+            "at": now.isoformat(),
+            **overview,
+            "window": self._window(),
+            "ensemble": {**unknown, "reason": "the ensemble reads votes from signals; none is computed here yet"},
+            "system": {
+                "source": "database",
+                "age_seconds": 0.0,
+                "stage": self.stage,
+                "counts": overview["counts"],
+                "buffers": {
+                    "events": _buffer(self.event_buffer, now),
+                    "signals": _buffer(self.signal_spool, now),
+                },
+            },
+        }
+
+    def trip_ess(self, *, actor: str, reason: str, flatten: bool) -> Mapping[str, Any]:
+        """Stop."""
+        return _stop(self.trip(actor=actor, reason=reason, flatten=flatten))
+
+    def reset_ess(self, *, actor: str, reason: str) -> Mapping[str, Any] | Refused:
+        """Start the cooldown, or say why not."""
+        outcome = self.reset(actor=actor, reason=reason)
+        return outcome if isinstance(outcome, Refused) else _stop(outcome)
+
+    def switch_ess(self, *, actor: str, reason: str, enabled: bool) -> Mapping[str, Any] | Refused:
+        """Let the automatic triggers act, or not."""
+        outcome = self.switch(actor=actor, reason=reason, enabled=enabled)
+        return outcome if isinstance(outcome, Refused) else _stop(outcome)
+
+    def set_policy_mode(
+        self, *, mode: RiskMode, actor: str, reason: str, confirmation: str | None, base_version: int | None
+    ) -> PolicyAnswer:
+        """Choose a risk mode."""
+        wish = Wish(actor=actor, reason=reason, confirmation=confirmation, base_version=base_version)
+        return policy_answer(self.policy_changes.set_mode(mode, wish))
+
+    def change_policy(
+        self,
+        *,
+        changes: Mapping[str, Any],
+        actor: str,
+        reason: str,
+        confirmation: str | None,
+        base_version: int | None,
+    ) -> PolicyAnswer:
+        """Change single fields."""
+        wish = Wish(actor=actor, reason=reason, confirmation=confirmation, base_version=base_version)
+        return policy_answer(self.policy_changes.set_fields(changes, wish))
+
+    def roll_back_policy(
+        self, *, version: int, actor: str, reason: str, confirmation: str | None, base_version: int | None
+    ) -> PolicyAnswer:
+        """A new version equal to an old one."""
+        wish = Wish(actor=actor, reason=reason, confirmation=confirmation, base_version=base_version)
+        return policy_answer(self.policy_changes.roll_back(version, wish))
+
+    def _sequence(self) -> tuple[int | None, str | None]:
+        try:
+            return self.events.bounds()[1], None
+        except EventsUnavailableError:
+            # What Postgres knows is shown all the same; only following it live has to wait.
+            return None, "the event stream does not answer"
+
+    def _window(self) -> Mapping[str, Any]:
+        try:
+            status = self.window.status()
+        except WindowUnavailableError:
+            return {
+                "occupancy": None,
+                "capacity": None,
+                "counters": None,
+                "source": None,
+                "age_seconds": None,
+                "reason": "Redis does not answer",
+            }
+        return {
+            "occupancy": status.occupancy,
+            "capacity": status.capacity,
+            "counters": dict(status.counters),
+            "source": "redis",
+            "age_seconds": 0.0,
+        }
+
+
+def _buffer(buffer: DurableBuffer[Any], now: datetime) -> Mapping[str, Any]:
+    """What waits on the disk of the machine that answers."""
+    try:
+        status = buffer.status()
+    except BufferUnavailableError as error:
+        return {"depth": None, "oldest_age_seconds": None, "source": None, "age_seconds": None, "reason": str(error)}
+    oldest = status.oldest_at
+    return {
+        "depth": status.depth,
+        "oldest_age_seconds": None if oldest is None else max(0.0, (now - oldest).total_seconds()),
+        "replayed": status.replayed,
+        "fell_off": status.fell_off,
+        "corrupt": status.corrupt,
+        "set_aside": status.set_aside,
+        "source": "disk",
+        "age_seconds": 0.0,
+    }
+
+
+def _stop(stop: EmergencyStop) -> Mapping[str, Any]:
+    def text(moment: datetime | None) -> str | None:
+        return None if moment is None else moment.isoformat()
+
+    return {
+        "state": stop.state.value,
+        "trip_reason": stop.trip_reason,
+        "tripped_at": text(stop.tripped_at),
+        "tripped_by": stop.tripped_by,
+        "safe": stop.safe_at is not None,
+        "safe_at": text(stop.safe_at),
+        "steps": [{"step": name, "done": at is not None, "at": text(at)} for name, at in stop.steps.items()],
+        "cooldown_until": text(stop.cooldown_until),
+        "held_because": stop.held_because,
+        "trip_count": stop.trip_count,
+        "reset_count": stop.reset_count,
+        "flatten_requested": stop.flatten_requested,
+    }

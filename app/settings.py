@@ -1,0 +1,74 @@
+"""The one settings object: everything the environment may say, read once, typed, frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from app.domain.policy import Stage
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class SettingsError(Exception):
+    """The environment holds a value that cannot be used; the message names the variable, never its secret."""
+
+
+class Settings(BaseModel):
+    """Read with `Settings.from_environment`; field names are the variables' names without `QT_`, in lower case."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    state_dir: Path
+    bind_host: str = "127.0.0.1"
+    web_port: Port = 5000
+    health_port: Port = 8005
+    flower_port: Port = 5555
+    exchange_port: Port = 9080
+
+    # Given: used as they are. Not given: `./qt up` starts embedded servers and fills these in for its processes.
+    database_url: SecretStr | None = None  # postgresql://user:password@host:port/name
+    redis_url: SecretStr | None = None  # redis://:password@host:port/0
+
+    exchange_url: str | None = None  # REST base, e.g. https://fapi.binance.com
+    exchange_ws_url: str | None = None  # stream base, e.g. wss://fstream.binance.com
+    exchange_key: SecretStr | None = None
+    exchange_secret: SecretStr | None = None
+
+    stage: Stage = Stage.PAPER
+
+    signal_queue_max: Annotated[int, Field(ge=1, le=100_000)] = 100
+    max_signals_per_cycle: Annotated[int, Field(ge=1, le=1_000)] = 10
+    max_signals_in_flight: Annotated[int, Field(ge=1, le=1_000)] = 10
+    signal_ttl_seconds: Annotated[int, Field(ge=1, le=3_600)] = 30  # when the producer names none
+    # How many sets of processes share one exchange account: each keeps to its part while Redis is away.
+    rate_budget_machines: Annotated[int, Field(ge=1, le=64)] = 1
+    signal_ttl_seconds_max: Annotated[int, Field(ge=1, le=3_600)] = 300
+
+    log_level: str = "INFO"
+    ready_file: Path | None = None  # a process touches it once it works, and again at every heartbeat
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Settings:
+        """Settings from `QT_*` variables; empty values count as not given; `SettingsError` names what is wrong."""
+        values = {
+            name: environ[f"QT_{name.upper()}"]
+            for name in cls.model_fields
+            if environ.get(f"QT_{name.upper()}", "") != ""
+        }
+        values.setdefault("state_dir", str(default_state_dir(environ)))
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            variable = "QT_" + ".".join(str(part) for part in first["loc"]).upper()
+            raise SettingsError(f"{variable}: {first['msg']}") from None
+
+
+def default_state_dir(environ: Mapping[str, str]) -> Path:
+    """`$XDG_STATE_HOME/quantum-trader`, else `~/.local/state/quantum-trader`."""
+    base = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME") or Path.home()) / ".local" / "state")
+    return Path(base) / "quantum-trader"

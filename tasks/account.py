@@ -1,0 +1,24 @@
+"""Tasks that refresh what the exchange says of the account and of its own rules."""
+
+from __future__ import annotations
+
+from tasks.app import app, system
+from tasks.retries import TRANSIENT
+
+
+@app.task(name="account.refresh", throws=TRANSIENT)
+def refresh_account() -> None:
+    """Wallet, unrealised PnL, available balance."""
+    system().refresh_account()
+
+
+@app.task(name="account.reconcile", throws=TRANSIENT)
+def reconcile() -> None:
+    """Compare our books with the exchange's."""
+    system().reconcile()
+
+
+@app.task(name="symbols.refresh", throws=TRANSIENT)
+def refresh_symbols() -> None:
+    """Trading rules and rate limits."""
+    system().refresh_symbols()

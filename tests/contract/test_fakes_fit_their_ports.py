@@ -1,0 +1,62 @@
+"""Every fake has every method of its port, with the same parameters: a port that grows must not leave one behind."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+
+from app import ports
+from tests.fakes import celery, clock, disk, exchange, postgres, redis
+
+PAIRS = [
+    (ports.Clock, clock.FakeClock),
+    (ports.Exchange, exchange.FakeExchange),
+    (ports.RateBudget, redis.FakeRateBudget),
+    (ports.AdmissionWindow, redis.FakeAdmissionWindow),
+    (ports.MarketData, redis.FakeMarketData),
+    (ports.MarketDataSink, redis.FakeMarketData),
+    (ports.EventPublisher, redis.FakeEvents),
+    (ports.EventDelivery, redis.FakeEvents),
+    (ports.EventSource, redis.FakeEvents),
+    (ports.DurableBuffer, disk.FakeBuffer),
+    (ports.HintLatch, redis.FakeHintLatch),
+    (ports.TaskQueue, celery.FakeTaskQueue),
+    (ports.SignalRepository, postgres.FakeSignals),
+    (ports.OrderRepository, postgres.FakeOrders),
+    (ports.LedgerRepository, postgres.FakeLedger),
+    (ports.ControlRepository, postgres.FakeControl),
+    (ports.UnitOfWork, postgres.FakeUnitOfWork),
+    (ports.UnitOfWorkFactory, postgres.FakeUnitOfWorkFactory),
+]
+
+# Nothing decides by what people look at; its tests read the real tables.
+WITHOUT_FAKE = {"ReadModels"}
+
+
+def methods(port: type) -> dict[str, Any]:
+    return {
+        name: member
+        for name, member in vars(port).items()
+        if inspect.isfunction(member) and (not name.startswith("_") or name == "__call__")
+    }
+
+
+@pytest.mark.parametrize(("port", "fake"), PAIRS, ids=lambda each: each.__name__)
+def test_a_fake_takes_what_its_port_takes(port: type, fake: type) -> None:
+    asked = methods(port) if port is not ports.UnitOfWork else {"emit": port.emit, "commit": port.commit}
+    assert asked
+    for name, member in asked.items():
+        wanted = inspect.signature(member).parameters
+        offered = inspect.signature(getattr(fake, name)).parameters
+        assert {each: (one.kind, one.default) for each, one in offered.items()} == {
+            each: (one.kind, one.default) for each, one in wanted.items()
+        }, f"{fake.__name__}.{name}"
+
+
+def test_every_port_has_a_fake() -> None:
+    protocols = {
+        each for _, each in inspect.getmembers(ports, inspect.isclass) if getattr(each, "_is_protocol", False)
+    } - {inspect.getattr_static(ports, "AbstractContextManager"), inspect.getattr_static(ports, "Protocol")}
+    assert {each.__name__ for each in protocols} - WITHOUT_FAKE == {port.__name__ for port, _ in PAIRS}

@@ -1,0 +1,1 @@
+"""In-memory fakes of every port; contract tests hold each to its real adapter."""

@@ -1,0 +1,121 @@
+"""The main path on real recorded signals: every signal ends once, and every figure is the exchange's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from tests.support.api import Api, api_of, broken, signal_body
+from tests.support.system import RunningSystem, System, assert_nothing_left, short_directory
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
+
+SETTLE_SECONDS_MAX = 60.0
+SYMBOLS = [
+    "BTCUSDT",
+    "ETHUSDT",
+    "SOLUSDT",
+    "BNBUSDT",
+    "XRPUSDT",
+    "ADAUSDT",
+    "DOGEUSDT",
+    "LINKUSDT",
+    "AVAXUSDT",
+    "UNIUSDT",
+]
+
+
+@pytest.fixture(scope="module")
+def running(recorded_data) -> Iterator[RunningSystem]:
+    with short_directory() as folder:
+        with System.of_checkout(folder / "state").up("--market", str(recorded_data / "klines")) as started:
+            yield started
+        assert_nothing_left(folder)
+
+
+@pytest.fixture
+def api(running: RunningSystem) -> Iterator[Api]:
+    with api_of(running) as opened:
+        yield opened
+
+
+def test_all_recorded_signals_end_once_and_the_books_are_the_exchanges(
+    running: RunningSystem, api: Api, recorded_data
+) -> None:
+    recorded = recorded_data / "signals-2025-11-22.jsonl"
+    replay = running.system.call("replay", str(recorded), "--rate", "20", "--json")
+    assert replay.returncode == 0, replay.stdout + replay.stderr
+    summary = json.loads(replay.stdout)
+    assert (summary["sent"], summary["unfinished"]) == (510, 0), summary
+    books = api.wait_settled(SETTLE_SECONDS_MAX)
+    assert len(books.signals) == 510
+    assert len(books.fills) > 0
+    assert broken(api.promises(sorted(books.signals))) == {}
+
+
+def test_any_signal_can_be_explained(api: Api) -> None:
+    executed = api.get("/api/signals", state="EXECUTED", limit=3)["items"]
+    denied = api.get("/api/signals", state="DENIED", limit=3)["items"]
+    assert executed
+    assert denied
+    for item in [*executed, *denied]:
+        explanation = api.get(f"/api/signals/{item['signal_id']}")
+        assert explanation["decision"]["policy_version"] == 1
+        assert len(explanation["decision"]["verdicts"]) >= 20
+        assert explanation["signal"]["reason"]
+    for item in executed:
+        explanation = api.get(f"/api/signals/{item['signal_id']}")
+        assert explanation["attempts"]
+        assert explanation["fills"]
+
+
+def test_fifty_a_second_with_partial_fills_overfills_nothing(running: RunningSystem, api: Api, recorded_data) -> None:
+    api.exchange_faults([{"kind": "partial_fill", "share": "0.4", "probability": 0.3, "seed": 7}])
+    recorded = recorded_data / "signals-2025-11-22.jsonl"
+    replay = running.system.call("replay", str(recorded), "--rate", "50", "--json")
+    assert json.loads(replay.stdout)["unfinished"] == 0, replay.stdout + replay.stderr
+    api.wait_settled(SETTLE_SECONDS_MAX)
+    assert broken(api.promises(sorted(api.books().signals))) == {}
+
+
+def test_of_a_thousand_at_once_the_window_keeps_exactly_the_best_hundred(running: RunningSystem, api: Api) -> None:
+    generator = random.Random(11)
+    confidences = generator.sample(range(1, 10_000), 1_000)
+    bodies = [
+        signal_body(
+            number,
+            symbol=generator.choice(SYMBOLS),
+            side=generator.choice(["BUY", "SELL"]),
+            confidence=f"0.{confidence:04}",
+        )
+        for number, confidence in enumerate(confidences)
+    ]
+    web = psutil.Process(running.system.pids()["web"])
+    before = _resident_mb(web)
+    dispatcher = running.system.pids()["worker-default"]
+    os.kill(dispatcher, signal.SIGSTOP)
+    try:
+        results = api.send(bodies[:500]) + api.send(bodies[500:])
+        states = {signal_id: api.books().signals[signal_id].state for signal_id in sorted(api.promised)}
+    finally:
+        os.kill(dispatcher, signal.SIGCONT)
+    best = sorted(bodies, key=lambda body: body["confidence"], reverse=True)[:100]
+    assert {signal_id for signal_id, state in states.items() if state == "QUEUED"} == {
+        body["signal_id"] for body in best
+    }
+    assert set(states.values()) == {"QUEUED", "DROPPED", "EVICTED"}
+    assert len(results) == 1_000
+    api.wait_settled(SETTLE_SECONDS_MAX)
+    assert broken(api.promises()) == {}
+    assert _resident_mb(web) - before < 40
+
+
+def _resident_mb(process: psutil.Process) -> float:
+    family = [process, *process.children(recursive=True)]
+    return sum(each.memory_info().rss for each in family) / 2**20

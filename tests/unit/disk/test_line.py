@@ -1,0 +1,38 @@
+"""A line is what was written or it is refused."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.adapters.disk.line import CorruptLineError, Record, decode, encode
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@given(key=TEXT, value=VALUES, at=st.integers(0, 2**53))
+def test_what_was_encoded_is_decoded_and_is_one_line_of_json(key: str, value: object, at: int) -> None:
+    line = encode(key, value, at)
+    assert line.count(b"\n") == 1
+    assert line.endswith(b"\n")
+    assert decode(line[:-1]) == Record(at, key, value)
+    assert orjson.loads(line)["value"] == value
+
+
+@given(value=VALUES, data=st.data())
+def test_no_changed_byte_and_no_missing_end_goes_unnoticed(value: object, data: st.DataObject) -> None:
+    line = bytearray(encode("key", value, 1)[:-1])
+    position = data.draw(st.integers(0, len(line) - 1))
+    changed = bytearray(line)
+    changed[position] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(CorruptLineError):
+        decode(bytes(changed))
+    with pytest.raises(CorruptLineError):
+        decode(bytes(line[:position]))

@@ -1,0 +1,353 @@
+"""An in-memory system behind the web, and a live event stream that a test feeds."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from app.domain.events import Event, EventType, SequencedEvent
+from app.domain.policy import RiskMode
+from app.domain.signals import IntakeVerdict, Signal
+from app.ports import DatabaseUnavailableError, EventsUnavailableError, Page
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+AT = "2026-03-01T12:00:00.000000Z"
+
+TOKENS = {
+    "read-token": frozenset({"read"}),
+    "signals-token": frozenset({"signals"}),
+    "operate-token": frozenset({"operate"}),
+}
+
+
+@dataclass(frozen=True)
+class FakePrincipal:
+    name: str
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True)
+class FakeAdmission:
+    signal_id: str
+    verdict: IntakeVerdict
+    evicted: str | None = None
+
+
+@dataclass(frozen=True)
+class FakeRefusal:
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class FakeOutcome:
+    item: Mapping[str, Any] | None = None
+    faults: Sequence[Mapping[str, str]] = ()
+    confirmation: str | None = None
+    loosened: Sequence[Mapping[str, Any]] = ()
+    base_version: int | None = None
+    refusal: FakeRefusal | None = None
+
+
+class FakeEvents:
+    """A stream of at most `capacity` events; `skip` leaves a hole in the sequence, `fail` breaks every read."""
+
+    def __init__(self, capacity: int = 10_000, *, first: int = 1) -> None:
+        self._changed = threading.Condition()
+        self._held: list[SequencedEvent] = []
+        self._newest = first - 1
+        self._capacity = capacity
+        self.failing = False
+        self.reads = 0
+
+    def publish(self, *types: EventType, **payload: Any) -> int:
+        with self._changed:
+            for type_ in types:
+                self._newest += 1
+                event = Event(event_id=f"e{self._newest}", type=type_, at=NOW, payload=dict(payload))
+                self._held.append(SequencedEvent(sequence=self._newest, event=event))
+            del self._held[: -self._capacity]
+            self._changed.notify_all()
+            return self._newest
+
+    def skip(self, count: int) -> None:
+        with self._changed:
+            self._newest += count
+
+    def read(self, *, after: int, block_seconds: float, limit: int) -> Sequence[SequencedEvent]:
+        deadline = time.monotonic() + block_seconds
+        with self._changed:
+            self.reads += 1
+            while True:
+                if self.failing:
+                    raise EventsUnavailableError("the stream is away")
+                found = [each for each in self._held if each.sequence > after][:limit]
+                left = deadline - time.monotonic()
+                if found or left <= 0:
+                    return found
+                self._changed.wait(left)
+
+    def bounds(self) -> tuple[int, int]:
+        with self._changed:
+            if self.failing:
+                raise EventsUnavailableError("the stream is away")
+            return (self._held[0].sequence, self._held[-1].sequence) if self._held else (0, 0)
+
+
+def signal_item(signal_id: str = "s-1", **changes: Any) -> dict[str, Any]:
+    return {
+        "signal_id": signal_id,
+        "symbol": "BTCUSDT",
+        "side": "BUY",
+        "confidence": "0.81",
+        "strategy": "ensemble",
+        "state": "EXECUTED",
+        "reason_code": None,
+        "reason": None,
+        "received_at": AT,
+        "decided_at": AT,
+        **changes,
+    }
+
+
+def order_item(**changes: Any) -> dict[str, Any]:
+    return {
+        "order_id": "0195500a-0000-7000-8000-000000000001",
+        "signal_id": "s-1",
+        "symbol": "BTCUSDT",
+        "side": "BUY",
+        "purpose": "ENTRY",
+        "state": "FILLED",
+        "reason_code": None,
+        "reason": None,
+        "quantity": "0.010",
+        "executed_quantity": "0.010",
+        "limit_price": "100200.5",
+        "created_at": AT,
+        **changes,
+    }
+
+
+ESS: dict[str, Any] = {
+    "state": "ARMED",
+    "trip_reason": None,
+    "tripped_at": None,
+    "safe": False,
+    "steps": [],
+    "cooldown_until": None,
+    "trip_count": 0,
+    "reset_count": 0,
+}
+PORTFOLIO: dict[str, Any] = {
+    "equity": "10012.34",
+    "wallet_balance": "10000",
+    "unrealised_pnl": "12.34",
+    "available_balance": "9000",
+    "source": "exchange account",
+    "age_seconds": 1.5,
+}
+POSITION: dict[str, Any] = {
+    "symbol": "BTCUSDT",
+    "quantity": "0.010",
+    "entry_price": "100000",
+    "mark_price": "101234.5",
+    "unrealised_pnl": "12.345",
+    "realised_pnl": "0",
+    "stop_price": None,
+    "target_price": None,
+    "source": "ledger, mark from stream",
+    "age_seconds": 0.4,
+    "reason": "no protective orders yet",
+}
+POLICY: dict[str, Any] = {
+    "version": 3,
+    "mode": "NORMAL",
+    "policy": {"mode": "NORMAL", "leverage_max": "5", "open_positions_max": 30, "symbols_denied": []},
+    "changes": [{"field": "leverage_max", "before": "3", "after": "5"}],
+    "author": "operator",
+    "reason": "start",
+    "created_at": AT,
+}
+
+
+@dataclass
+class FakeSystem:
+    """Implements `web.use_cases.UseCases`; what was admitted and tripped is kept for the test to look at."""
+
+    events: FakeEvents = field(default_factory=FakeEvents)
+    symbols: frozenset[str] | None = frozenset({"BTCUSDT", "ETHUSDT"})
+    admitted: list[Signal] = field(default_factory=list)
+    calls: list[tuple[Any, ...]] = field(default_factory=list)
+    listed: list[dict[str, Any]] = field(default_factory=lambda: [signal_item()])  # newest first
+    policy_outcome: FakeOutcome = field(default_factory=lambda: FakeOutcome(item=POLICY))
+    database_away: bool = False
+    bug: bool = False
+
+    def _work(self) -> None:
+        if self.database_away:
+            raise DatabaseUnavailableError("connection to 10.1.2.3 refused")
+        if self.bug:
+            raise KeyError("secret-internal-name")
+
+    def authenticate(self, token: str) -> FakePrincipal | None:
+        scopes = TOKENS.get(token)
+        return None if scopes is None else FakePrincipal(token.removesuffix("-token"), scopes)
+
+    def admit_signals(self, signals: Sequence[Signal]) -> Sequence[FakeAdmission]:
+        self._work()
+        answers = []
+        known = {signal.signal_id for signal in self.admitted}
+        for signal in signals:
+            is_new = signal.signal_id not in known
+            answers.append(FakeAdmission(signal.signal_id, IntakeVerdict.QUEUED if is_new else IntakeVerdict.DUPLICATE))
+            if is_new:
+                self.admitted.append(signal)
+        return answers
+
+    def known_symbols(self) -> frozenset[str] | None:
+        return self.symbols
+
+    def explain_signal(self, signal_id: str) -> Mapping[str, Any] | None:
+        self._work()
+        if signal_id != "s-1":
+            return None
+        return {
+            "signal": signal_item(),
+            "state": "EXECUTED",
+            "decision": {
+                "outcome": "APPROVED",
+                "code": None,
+                "attempt_number": 1,
+                "policy_version": 3,
+                "verdicts": [
+                    {
+                        "gate": "confidence",
+                        "passed": True,
+                        "code": None,
+                        "numbers": {"confidence": "0.81", "minimum": "0.5"},
+                    }
+                ],
+                "decided_at": AT,
+            },
+            "order": order_item(),
+            "attempts": [
+                {
+                    "client_order_id": "qabc-1",
+                    "number": 1,
+                    "state": "FILLED",
+                    "quantity": "0.010",
+                    "price": "100200.5",
+                    "executed_quantity": "0.010",
+                    "average_price": "100000",
+                    "error_code": None,
+                    "error_message": None,
+                    "begun_at": AT,
+                    "ended_at": AT,
+                }
+            ],
+            "fills": [
+                {
+                    "trade_id": 7,
+                    "price": "100000",
+                    "quantity": "0.010",
+                    "fee": "0.4",
+                    "fee_asset": "USDT",
+                    "realised_pnl": "0",
+                    "traded_at": AT,
+                }
+            ],
+        }
+
+    def list_signals(self, *, states: Sequence[str], after: str | None, limit: int) -> Page:
+        self._work()
+        if after is not None and not after.isdigit():
+            raise ValueError("not a cursor")
+        self.calls.append(("list_signals", tuple(states), after, limit))
+        return Page(items=[signal_item()], next="17")
+
+    def list_orders(self, *, after: str | None, limit: int) -> Page:
+        self._work()
+        return Page(items=[order_item()], next=None)
+
+    def list_positions(self) -> Sequence[Mapping[str, Any]]:
+        self._work()
+        return [POSITION]
+
+    def portfolio(self) -> Mapping[str, Any]:
+        self._work()
+        return PORTFOLIO
+
+    def equity(self, *, since: datetime | None, limit: int) -> Page:
+        self._work()
+        self.calls.append(("equity", since, limit))
+        return Page(items=[{"at": AT, "equity": "10012.34"}], next=None)
+
+    def ess(self) -> Mapping[str, Any]:
+        self._work()
+        return ESS
+
+    def policy(self) -> Mapping[str, Any]:
+        self._work()
+        return POLICY
+
+    def policy_versions(self, *, after: str | None, limit: int) -> Page:
+        self._work()
+        return Page(items=[POLICY], next=None)
+
+    def snapshot(self) -> Mapping[str, Any]:
+        self._work()
+        told = {"source": "database", "age_seconds": 0.0}
+        return {
+            "seq": self.events.bounds()[1],
+            "at": AT,
+            "portfolio": PORTFOLIO,
+            "positions": {"items": [POSITION], **told},
+            "orders": {"items": [order_item()], **told},
+            "signals": {"items": list(self.listed), **told},
+            "ess": {**ESS, **told},
+            "policy": {**POLICY, **told},
+            "window": {
+                "occupancy": 3,
+                "capacity": 100,
+                "counters": {"received": 9, "queued": 9, "evicted": 0, "dropped": 0, "expired": 0, "dispatched": 6},
+                "source": "redis",
+                "age_seconds": 0.0,
+            },
+            "ensemble": {"source": None, "age_seconds": None, "reason": "no signal with model votes yet"},
+            "system": {"stage": "PAPER", **told},
+        }
+
+    def trip_ess(self, *, actor: str, reason: str, flatten: bool) -> Mapping[str, Any]:
+        self._work()
+        self.calls.append(("trip", actor, reason, flatten))
+        return {**ESS, "state": "TRIPPED", "trip_reason": reason, "tripped_at": AT, "trip_count": 1}
+
+    def reset_ess(self, *, actor: str, reason: str) -> Mapping[str, Any] | FakeRefusal:
+        self._work()
+        self.calls.append(("reset", actor, reason))
+        return FakeRefusal("NOT_TRIPPED", "an emergency stop that is ARMED cannot be reset")
+
+    def switch_ess(self, *, actor: str, reason: str, enabled: bool) -> Mapping[str, Any] | FakeRefusal:
+        self._work()
+        self.calls.append(("switch", actor, reason, enabled))
+        if enabled:
+            return FakeRefusal("NOT_POSSIBLE_NOW", "an emergency stop that is ARMED cannot be enabled")
+        return {**ESS, "state": "DISABLED"}
+
+    def set_policy_mode(self, *, mode: RiskMode, **wish: Any) -> FakeOutcome:
+        return self._policy_outcome("mode", mode, wish)
+
+    def change_policy(self, *, changes: Mapping[str, Any], **wish: Any) -> FakeOutcome:
+        return self._policy_outcome("change", changes, wish)
+
+    def roll_back_policy(self, *, version: int, **wish: Any) -> FakeOutcome:
+        return self._policy_outcome("rollback", version, wish)
+
+    def _policy_outcome(self, what: str, argument: Any, wish: dict[str, Any]) -> FakeOutcome:
+        self._work()
+        self.calls.append((what, argument, wish))
+        return self.policy_outcome

@@ -1,0 +1,35 @@
+"""Every bound of the web, in one place; each name ends in its unit."""
+
+from __future__ import annotations
+
+# Intake
+BODY_BYTES_MAX = 1_048_576
+# What is read and thrown away of a body that is too large, so that its sender can read the answer instead of a reset.
+DRAINED_BYTES_MAX = 33_554_432
+BODY_READ_SECONDS_MAX = 5.0  # silence of a sender in the middle of a body
+SIGNALS_PER_REQUEST_MAX = 500
+MODELS_PER_SIGNAL_MAX = 32
+NAME_CHARACTERS_MAX = 64
+SOURCE_CHARACTERS_MAX = 128
+NUMBER_CHARACTERS_MAX = 64
+DECIMAL_PLACES_MAX = 30
+CLOCK_SKEW_SECONDS_MAX = 5
+ERRORS_PER_PROBLEM_MAX = 20
+POINTER_CHARACTERS_MAX = 200
+JSON_DEPTH_MAX = 16
+TOKEN_CHARACTERS_MAX = 256
+REASON_CHARACTERS_MAX = 500
+POLICY_CHANGES_MAX = 64
+CONFIRMATION_CHARACTERS_MAX = 64
+
+# Lists
+PAGE_ITEMS_DEFAULT = 50
+PAGE_ITEMS_MAX = 500
+EQUITY_POINTS_DEFAULT = 500
+EQUITY_POINTS_MAX = 5_000
+CURSOR_CHARACTERS_MAX = 200
+
+RETRY_AFTER_SECONDS = 2
+
+# The dashboard's session
+SESSION_SECONDS_MAX = 43_200

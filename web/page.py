@@ -1,0 +1,36 @@
+"""The dashboard page and its files; serving the page is what lets a browser on this machine read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import Flask, Response, redirect, send_from_directory
+from werkzeug.wrappers import Response as AnyResponse
+
+from web.access import grant_session
+
+STATIC = Path(__file__).parent / "static"
+# The page is always asked for anew; its files too, but they are only sent again when they have changed.
+REVALIDATE = "no-cache"
+
+
+def add_page(app: Flask) -> None:
+    """The page at `/`, its files under `/static/`."""
+
+    @app.get("/")
+    def page() -> Response:
+        grant_session()
+        # The page itself says nothing of the system, so it may be sent to anybody.
+        response = send_from_directory(STATIC, "index.html", max_age=None, conditional=False)
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    @app.get("/static/<path:name>")
+    def static(name: str) -> Response:
+        response = send_from_directory(STATIC, name, max_age=None, conditional=True)
+        response.headers["Cache-Control"] = REVALIDATE
+        return response
+
+    @app.get("/favicon.ico")
+    def favicon() -> AnyResponse:
+        return redirect("/static/icon.svg", code=308)

@@ -1,0 +1,50 @@
+"""What a route of the API is: one record from which both the URL map and the OpenAPI document are made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask, Response
+from pydantic import BaseModel, TypeAdapter
+
+from web.access import require
+from web.problems import FORBIDDEN, INTERNAL_ERROR, METHOD_NOT_ALLOWED, UNAUTHENTICATED, UNAVAILABLE, ProblemType
+from web.queries import NoQuery, Query
+from web.use_cases import Scope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One method of one path; `view` takes the path's parameters and answers a `Response`."""
+
+    method: str
+    path: str  # in Flask's notation, e.g. /api/signals/<signal_id>
+    name: str
+    summary: str
+    view: Callable[..., Response]
+    scope: Scope | None  # None: open to everybody
+    answer: type[BaseModel] | None  # None: any JSON object
+    status: int = 200
+    query: type[Query] = NoQuery
+    body: TypeAdapter[Any] | None = None
+    problems: tuple[ProblemType, ...] = ()
+    description: str = ""
+
+    @property
+    def all_problems(self) -> tuple[ProblemType, ...]:
+        """Its own problems and those that every route can have."""
+        access = () if self.scope is None else (UNAUTHENTICATED, FORBIDDEN)
+        return (*self.problems, *access, METHOD_NOT_ALLOWED, INTERNAL_ERROR, UNAVAILABLE)
+
+
+def register(app: Flask, route: Route) -> None:
+    """Add the route to the URL map, behind its scope."""
+
+    def endpoint(**parameters: str) -> Response:
+        if route.scope is not None:
+            require(route.scope)
+        return route.view(**parameters)
+
+    app.add_url_rule(route.path, endpoint=route.name, view_func=endpoint, methods=[route.method])

@@ -1,0 +1,282 @@
+"""The shapes of answers: they make the OpenAPI document, and tests hold real answers to them.
+
+Use cases may add members; they may not leave out or rename these. A figure that is not known is null, with a
+`reason` beside it. Money and quantities are decimal strings, times RFC 3339.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.domain.ess import EssState
+from app.domain.orders import AttemptState, OrderPurpose, OrderState
+from app.domain.policy import RiskMode
+from app.domain.signals import IntakeVerdict, Side, SignalState
+
+DecimalText = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$", examples=["1234.5"])]
+
+
+class Shape(BaseModel):
+    """An answer; open to further members."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Figure(Shape):
+    """What every block of figures says of itself."""
+
+    source: str | None = Field(description="Who said so; null when nobody did")
+    age_seconds: float | None = Field(description="How long ago; null when never", ge=0)
+    reason: str | None = Field(default=None, description="Why something in here is not known")
+
+
+class AdmissionResult(Shape):
+    signal_id: str
+    verdict: IntakeVerdict
+    evicted: str | None = Field(default=None, description="The signal that lost its place (REPLACED)")
+
+
+class AdmissionResults(Shape):
+    results: list[AdmissionResult]
+
+
+class SignalItem(Shape):
+    signal_id: str
+    symbol: str
+    side: Side
+    confidence: DecimalText
+    strategy: str | None = None
+    state: SignalState
+    reason_code: str | None = None
+    reason: str | None
+    received_at: datetime
+    decided_at: datetime | None
+
+
+class GateVerdict(Shape):
+    gate: str
+    passed: bool
+    code: str | None
+    numbers: dict[str, str]
+
+
+class Decision(Shape):
+    outcome: str
+    code: str | None
+    attempt_number: int
+    policy_version: int | None
+    verdicts: list[GateVerdict]
+    decided_at: datetime
+
+
+class OrderItem(Shape):
+    order_id: str
+    signal_id: str | None
+    symbol: str
+    side: Side
+    purpose: OrderPurpose
+    state: OrderState
+    reason_code: str | None
+    reason: str | None
+    quantity: DecimalText = Field(description="Approved; never exceeded")
+    executed_quantity: DecimalText
+    limit_price: DecimalText
+    created_at: datetime
+
+
+class AttemptItem(Shape):
+    client_order_id: str
+    number: int
+    state: AttemptState
+    quantity: DecimalText
+    price: DecimalText | None
+    executed_quantity: DecimalText
+    average_price: DecimalText | None
+    error_code: str | None
+    error_message: str | None
+    begun_at: datetime
+    ended_at: datetime | None
+
+
+class FillItem(Shape):
+    trade_id: int
+    price: DecimalText
+    quantity: DecimalText
+    fee: DecimalText
+    fee_asset: str
+    realised_pnl: DecimalText
+    traded_at: datetime
+
+
+class SignalExplanation(Shape):
+    signal: SignalItem
+    state: SignalState
+    decision: Decision | None = Field(description="The newest; null while none was made")
+    order: OrderItem | None
+    attempts: list[AttemptItem]
+    fills: list[FillItem]
+
+
+class PositionItem(Figure):
+    symbol: str
+    quantity: DecimalText = Field(description="Signed")
+    entry_price: DecimalText | None
+    mark_price: DecimalText | None
+    unrealised_pnl: DecimalText | None
+    realised_pnl: DecimalText | None
+    stop_price: DecimalText | None
+    target_price: DecimalText | None
+
+
+class Portfolio(Figure):
+    equity: DecimalText | None
+    wallet_balance: DecimalText | None
+    unrealised_pnl: DecimalText | None
+    available_balance: DecimalText | None
+
+
+class EquityPoint(Shape):
+    at: datetime
+    equity: DecimalText
+
+
+class TripStep(Shape):
+    step: str = Field(description="entries_over, orders_canceled, and flat where that was asked for")
+    done: bool
+    at: datetime | None
+
+
+class EmergencyStop(Shape):
+    state: EssState
+    trip_reason: str | None
+    tripped_at: datetime | None
+    safe: bool | None = Field(description="True once a trip is acknowledged: no new entry can be accepted any more")
+    steps: list[TripStep] | None = Field(
+        description="How far a trip has been carried; empty while nothing is tripped, null when the stop is not known"
+    )
+    cooldown_until: datetime | None
+    held_because: str | None = Field(
+        default=None, description="Why a cooldown that is over has not armed the stop again"
+    )
+    trip_count: int
+    reset_count: int
+
+
+class EmergencyStopBlock(EmergencyStop, Figure):
+    state: EssState | None  # type: ignore[assignment]
+    trip_count: int | None  # type: ignore[assignment]
+    reset_count: int | None  # type: ignore[assignment]
+
+
+class PolicyChange(Shape):
+    field: str
+    before: Any = None
+    after: Any = None
+
+
+class PolicyVersionItem(Shape):
+    version: int
+    mode: RiskMode
+    policy: dict[str, Any] = Field(description="Every field; decimals as strings")
+    changes: list[PolicyChange] | None = Field(description="Against the version before; null for the first")
+    author: str
+    reason: str
+    created_at: datetime
+
+
+class Policy(Shape):
+    version: int | None
+    mode: RiskMode | None
+    policy: dict[str, Any] | None = Field(description="Every field; null while no policy was ever stored")
+
+
+class PolicyBlock(Policy, Figure):
+    pass
+
+
+class WindowBlock(Figure):
+    occupancy: int | None
+    capacity: int | None
+    counters: dict[str, int] | None
+
+
+class SignalsBlock(Figure):
+    items: list[SignalItem]
+
+
+class OrdersBlock(Figure):
+    items: list[OrderItem]
+
+
+class PositionsBlock(Figure):
+    items: list[PositionItem]
+
+
+class Snapshot(Shape):
+    seq: int | None = Field(description="Follow the live socket from here: /ws/dashboard?after=SEQ")
+    reason: str | None = Field(default=None, description="Why `seq` is not known")
+    at: datetime
+    portfolio: Portfolio
+    positions: PositionsBlock
+    orders: OrdersBlock
+    signals: SignalsBlock
+    ess: EmergencyStopBlock
+    policy: PolicyBlock
+    window: WindowBlock
+    ensemble: Figure
+    system: Figure
+
+
+class SignalPage(Shape):
+    items: list[SignalItem]
+    next: str | None
+
+
+class OrderPage(Shape):
+    items: list[OrderItem]
+    next: str | None
+
+
+class PositionPage(Shape):
+    items: list[PositionItem]
+    next: str | None
+
+
+class EquityPage(Shape):
+    items: list[EquityPoint]
+    next: str | None
+
+
+class PolicyVersionPage(Shape):
+    items: list[PolicyVersionItem]
+    next: str | None
+
+
+class ProblemField(Shape):
+    pointer: str | None = None
+    parameter: str | None = None
+    code: str
+    detail: str
+
+
+class Problem(Shape):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    errors: list[ProblemField] = []
+
+
+class ProblemDescription(Shape):
+    type: str
+    title: str
+    status: int
+
+
+JsonObject = dict[str, Any]
