@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from typing import Any
 import httpx
 import redis
 
+from app.adapters.processes.free_ports import free_system_ports
 from app.adapters.processes.records import read_record
 from app.bootstrap import open_system
 from app.chaos.books import Books, read_books
@@ -175,7 +175,7 @@ def open_arena(*, seed: int, keep: bool = False) -> Iterator[Arena]:
         "PYTHONPATH": str(REPOSITORY),
         "QT_STATE_DIR": str(state),
         "QT_LOG_LEVEL": "INFO",
-        **_free_ports(),
+        **free_system_ports(PORTS),
     }
     small_disk = _mount_small_disk(state / BUFFER)
     process = subprocess.Popen(
@@ -212,16 +212,6 @@ def _mount_small_disk(directory: Path) -> bool:
         timeout=10,
     )
     return done.returncode == 0
-
-
-def _free_ports() -> dict[str, str]:
-    with contextlib.ExitStack() as stack:
-        chosen = {}
-        for name in PORTS:
-            probe = stack.enter_context(socket.socket())
-            probe.bind(("127.0.0.1", 0))
-            chosen[name] = str(probe.getsockname()[1])
-        return chosen
 
 
 def _wait_ready(process: subprocess.Popen[str]) -> dict[str, str]:

@@ -20,7 +20,8 @@ from app.adapters.embedded.placement import (
 )
 from app.adapters.embedded.postgres import clear_stale_locks, prepare_postgres
 from app.adapters.embedded.service_user import ServiceUser, can_enter, service_user_if_root
-from app.adapters.embedded.valkey import PORT_COUNT, PORT_FIRST, prepare_valkey
+from app.adapters.embedded.valkey import prepare_valkey
+from app.adapters.processes.free_ports import EMBEDDED_PORTS
 from tests.support.system import short_directory
 
 pytestmark = pytest.mark.integration
@@ -151,7 +152,7 @@ def test_locks_of_a_server_that_is_gone_are_removed_even_if_its_number_lives_on(
 
 def test_valkey_gets_a_port_below_those_of_outgoing_connections_and_a_private_configuration(folder: Path) -> None:
     server = prepare_valkey(folder)
-    assert PORT_FIRST <= server.port < PORT_FIRST + PORT_COUNT
+    assert server.port in EMBEDDED_PORTS
     assert stat.S_IMODE(server.configuration.stat().st_mode) == 0o600
     assert server.password not in " ".join(server.command)
     assert server.password not in repr(server)

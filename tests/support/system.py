@@ -8,7 +8,6 @@ import os
 import queue
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from typing import Any
 
 import psutil
 
+from app.adapters.processes.free_ports import free_system_ports
 from tests.support.waiting import wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -41,17 +41,6 @@ def short_directory() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def free_ports() -> dict[str, str]:
-    """One free port for each that a system wants."""
-    with contextlib.ExitStack() as stack:
-        chosen = {}
-        for name in PORTS:
-            probe = stack.enter_context(socket.socket())
-            probe.bind(("127.0.0.1", 0))
-            chosen[name] = str(probe.getsockname()[1])
-        return chosen
-
-
 def environment_for(state_directory: Path, ports: Mapping[str, str], **extra: str) -> dict[str, str]:
     """The caller's environment with a system of its own and nothing of another one's."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("QT_")}
@@ -69,7 +58,7 @@ class System:
     @classmethod
     def of_checkout(cls, state_directory: Path, **extra: str) -> System:
         """A system run from this checkout with the interpreter of the tests, without the bootstrap."""
-        environment = environment_for(state_directory, free_ports(), PYTHONPATH=str(REPOSITORY), **extra)
+        environment = environment_for(state_directory, free_system_ports(PORTS), PYTHONPATH=str(REPOSITORY), **extra)
         return cls([sys.executable, "-P", "-m", "app.cli"], environment, Path("/"))
 
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -165,7 +154,7 @@ def processes_of(state_directory: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            mentions = needle in " ".join(process.cmdline()) or needle in process.environ().values()
+            mentions = any(needle in text for text in (*process.cmdline(), *process.environ().values()))
             if mentions and process.status() != psutil.STATUS_ZOMBIE and process.pid != os.getpid():
                 found.append(process)
     return found

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from app.adapters.processes.free_ports import free_system_ports
 from tests.support.system import (
+    PORTS,
     REPOSITORY,
     System,
     assert_nothing_left,
     environment_for,
-    free_ports,
     short_directory,
 )
 
@@ -34,7 +35,7 @@ def stranger() -> Iterator[System]:
         (folder / "elsewhere").mkdir()
         link = folder / "qt-link"
         link.symlink_to(clone / "qt")
-        environment = environment_for(folder / "state", free_ports(), HOME=str(folder / "home"))
+        environment = environment_for(folder / "state", free_system_ports(PORTS), HOME=str(folder / "home"))
         for name in list(environment):
             if name.startswith(("PYTHON", "XDG_", "VIRTUAL_ENV")):
                 del environment[name]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.adapters.processes.free_ports import SYSTEM_PORTS, free_port
 from app.domain.events import EventType
 from app.settings import Settings
 from tests.web.browser import CHROMIUM, Page, browser
@@ -108,9 +107,7 @@ def test_a_trip_takes_over_the_page(page: Page, address: str, system: FakeSystem
 
 
 def test_after_a_restart_the_page_goes_on_without_a_gap(page: Page, system: FakeSystem, settings: Settings) -> None:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port(SYSTEM_PORTS)
     with served(create_app(system, settings), port=port):
         page.open(f"http://127.0.0.1:{port}/")
         page.wait_for("#connection", "live")

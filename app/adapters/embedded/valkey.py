@@ -6,23 +6,16 @@ import os
 import platform
 import secrets
 import signal
-import socket
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.adapters.embedded.failures import EmbeddedServerError, describe_os_error
 from app.adapters.embedded.placement import package_directory
 from app.adapters.embedded.private_file import write_private
+from app.adapters.processes.free_ports import EMBEDDED_PORTS, free_port
 
 STOP_SIGNAL = signal.SIGTERM
 DEATH_SIGNAL = signal.SIGTERM
-
-# Below the range that the kernel hands out for outgoing connections (32768 and up on Linux, 49152 on macOS): from
-# within it, any client on the machine may sit on our port while the server restarts, even a client dialling that port.
-PORT_FIRST = 20_000
-PORT_COUNT = 12_000
-PORT_ATTEMPTS_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +45,7 @@ def prepare_valkey(home: Path, *, throwaway: bool = False, databases: int = 16) 
     try:
         directory = home / "valkey"
         directory.mkdir(mode=0o700, exist_ok=True)
-        port = _free_port(seed=str(home))
+        port = free_port(EMBEDDED_PORTS)
         password = secrets.token_urlsafe(32)
         configuration = directory / "valkey.conf"
         write_private(configuration, _configuration(directory, port, password, databases, throwaway=throwaway))
@@ -91,19 +84,3 @@ def _binary() -> Path:
     if not os.access(binary, os.X_OK):
         raise EmbeddedServerError(f"there is no embedded Valkey for {system} {architecture} (set QT_REDIS_URL)")
     return binary
-
-
-def _free_port(*, seed: str) -> int:
-    """A free port of the range, starting at a place that differs between state directories."""
-    start = zlib.crc32(seed.encode()) + secrets.randbelow(PORT_ATTEMPTS_MAX)
-    for attempt in range(PORT_ATTEMPTS_MAX):
-        port = PORT_FIRST + (start + attempt) % PORT_COUNT
-        with socket.socket() as probe:
-            # As the server itself does: connections of the last run in TIME_WAIT do not count.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise EmbeddedServerError(f"no free port for Valkey among {PORT_ATTEMPTS_MAX} tried from {PORT_FIRST} up")
