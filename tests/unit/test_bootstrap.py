@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.bootstrap import BUDGET_SHARE_OF_OTHERS, BUDGET_SHARES, SAFETY_SHARES, open_system
+from app.bootstrap import open_system
+from app.bootstrap.system import BUDGET_SHARE_OF_OTHERS, BUDGET_SHARES, SAFETY_SHARES
 from app.settings import Settings, SettingsError
 
 COMPLETE = {

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from app import bootstrap
 from app.adapters.disk.buffer import Bounds
 from app.adapters.postgres import migrate
 from app.adapters.postgres.engine import ANSWER_SECONDS_MAX
+from app.bootstrap import system as bootstrap
 from app.domain.signals import SignalState
 from app.ports import DatabaseUnavailableError, EventsUnavailableError
 from tests.integration.outages.door import Door, open_door

@@ -1,13 +1,10 @@
-"""The only place that joins the parts: settings in, a System of ready use cases out."""
+"""Settings in, a System of ready use cases out."""
 
 from __future__ import annotations
 
 import os
-import random
 import socket
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -16,20 +13,12 @@ from typing import Any
 import structlog
 from celery import Celery
 
-from app.adapters.binance.credentials import Credentials
-from app.adapters.binance.local_budget import LocalRateBudget
-from app.adapters.binance.market_stream import MarketStream
 from app.adapters.binance.rest import RestExchange
-from app.adapters.binance.start_check import Venue, refuse_withdrawal_key, venue_of
-from app.adapters.binance.user_events import AccountUpdate, AlgoUpdate, OrderUpdate, UserEvent
-from app.adapters.binance.user_stream import UserStream
 from app.adapters.celery.task_queue import CeleryTaskQueue, producer
 from app.adapters.disk.buffer import Bounds, DiskBuffer
 from app.adapters.disk.buffered_publisher import BufferedEventPublisher
 from app.adapters.disk.codecs import EventCodec, SignalCodec
-from app.adapters.embedded.private_file import write_private
 from app.adapters.postgres.engine import create_engine
-from app.adapters.postgres.migrate import migrate
 from app.adapters.postgres.outage_gate import GuardedUnitOfWorkFactory, OutageGate
 from app.adapters.postgres.read_models import PostgresReadModels
 from app.adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
@@ -41,9 +30,8 @@ from app.adapters.redis.market_data import RedisMarketData
 from app.adapters.redis.rate_budget import RedisRateBudget
 from app.adapters.system_clock import SystemClock, random_id, random_share, random_text
 from app.adapters.until_done import UntilDone
+from app.bootstrap.exchange import open_exchange, refuse_unsafe_key
 from app.domain.events import Event
-from app.domain.fills import Fill, FillSource
-from app.domain.policy import Stage
 from app.domain.signals import Signal
 from app.ports import (
     AdmissionWindow,
@@ -53,8 +41,6 @@ from app.ports import (
     Exchange,
     MarketData,
     MarketDataSink,
-    OrderReport,
-    RateBudget,
     TaskQueue,
     UnitOfWorkFactory,
 )
@@ -70,9 +56,8 @@ from app.services.dispatch_signals import DispatchSignals
 from app.services.drain_spool import DrainSpool
 from app.services.exit_position import ExitPosition
 from app.services.hear_order_update import HearOrderUpdate
-from app.services.issue_token import SCOPES, IssueToken
+from app.services.issue_token import IssueToken
 from app.services.know_symbols import KnowSymbols
-from app.services.panic import Panic
 from app.services.place_order import PlaceOrder
 from app.services.policy_cache import PolicyCache
 from app.services.reconcile import Reconcile
@@ -89,19 +74,6 @@ from app.services.switch_ess import SwitchEss
 from app.services.trip_ess import TripEss
 from app.services.watch_account import WatchAccount
 from app.settings import Settings, SettingsError
-
-__all__ = [
-    "Adapters",
-    "Streams",
-    "System",
-    "UserEvent",
-    "calls_for_reconciliation",
-    "open_panic",
-    "open_streams",
-    "open_system",
-    "order_update_of",
-    "prepare_database",
-]
 
 log = structlog.get_logger(__name__)
 
@@ -125,7 +97,6 @@ SAFETY_SHARES = {
 # Events tell of what Postgres knows: the newest are kept. Signals were promised: what does not fit is refused.
 EVENT_BUFFER_BOUNDS = Bounds(records_max=10_000, bytes_max=256 << 20)
 SIGNAL_SPOOL_BOUNDS = Bounds(bytes_max=256 << 20)
-OPERATOR_TOKEN_FILE = "operator.token"
 RATE_GATE_FILE = "rate_gate.json"  # what the exchange has forbidden this machine, until when
 
 
@@ -231,7 +202,7 @@ def open_system(
         safety_share=SAFETY_SHARES.get(process, BUDGET_SHARE_OF_OTHERS) / settings.rate_budget_machines,
         ban_file=settings.state_dir / RATE_GATE_FILE,
     )
-    rest = _exchange(settings, budget)
+    rest = open_exchange(settings, budget)
     adapters = adapt(
         Adapters(
             unit_of_work=PostgresUnitOfWorkFactory(engine, publisher),
@@ -379,7 +350,7 @@ def open_system(
             ),
         ),
         set_up=SetUp(unit_of_work=unit_of_work, clock=clock, stage=settings.stage),
-        refuse_unsafe_key=partial(_refuse_unsafe_key, settings, rest),
+        refuse_unsafe_key=partial(refuse_unsafe_key, settings, rest),
         console=Console(
             events=events,
             clock=clock,
@@ -412,125 +383,3 @@ def _has_backlog(buffer: DurableBuffer[Any]) -> bool:
     except BufferUnavailableError:
         log.exception("buffer_unreadable")
         return False
-
-
-def prepare_database(settings: Settings) -> None:
-    """Migrate, then make sure that the first rows exist. Safe to repeat and to run from several machines at once."""
-    if settings.database_url is None:
-        raise SettingsError("QT_DATABASE_URL: not set")
-    migrate(settings.database_url.get_secret_value())
-    with open_system(settings) as system:
-        system.refuse_unsafe_key()
-        system.set_up()
-        _keep_operator_token(system)
-
-
-def _keep_operator_token(system: System) -> None:
-    """The machine's own operator holds a token in a file of mode 600; made again when this database never issued it."""
-    path = system.settings.state_dir / OPERATOR_TOKEN_FILE
-    if path.exists() and system.authenticate(path.read_text().strip()) is not None:
-        return
-    write_private(path, system.issue_token(name="operator", scopes=sorted(SCOPES)) + "\n")
-
-
-@dataclass(frozen=True, slots=True)
-class Streams:
-    """The exchange's streams, not yet running."""
-
-    user: UserStream
-    market: MarketStream
-
-
-def open_streams(system: System, *, symbols: Sequence[str]) -> Streams:
-    """The account's own events, and the market data of `symbols`. `SettingsError` without a stream host."""
-    url = system.settings.exchange_ws_url
-    if url is None:
-        raise SettingsError("QT_EXCHANGE_WS_URL: not set")
-    return Streams(
-        user=UserStream(listen_keys=system.exchange, stream_url=url, random_share=random.random),
-        market=MarketStream(
-            stream_url=url,
-            symbols=symbols,
-            clock=system.exchange.clock,
-            funding=system.exchange,
-            random_share=random.random,
-        ),
-    )
-
-
-def order_update_of(event: UserEvent) -> tuple[OrderReport, Fill | None] | None:
-    """What a stream event says of an order, in the core's words; None when it is about something else."""
-    if not isinstance(event, OrderUpdate):
-        return None
-    trade = event.trade
-    if trade is None:
-        return event.report, None
-    fill = Fill(
-        symbol=trade.symbol,
-        trade_id=trade.trade_id,
-        exchange_order_id=trade.exchange_order_id,
-        client_order_id=event.report.client_order_id,
-        order_id=None,
-        side=trade.side,
-        price=trade.price,
-        quantity=trade.quantity,
-        fee=trade.fee,
-        fee_asset=trade.fee_asset,
-        realised_pnl=trade.realised_pnl,
-        is_maker=trade.is_maker,
-        traded_at=trade.traded_at,
-        source=FillSource.STREAM,
-    )
-    return event.report, fill
-
-
-def calls_for_reconciliation(event: UserEvent) -> bool:
-    """Whether an event says that the account changed by something that no order event tells: funding, a deposit, a gap.
-
-    Every fill brings an account event of reason ORDER beside its order event, and conditional orders trade by order
-    events too: looking at the whole account for each would cost more of the request weight than all else together.
-    """
-    if isinstance(event, OrderUpdate | AlgoUpdate):
-        return False
-    return not (isinstance(event, AccountUpdate) and event.reason == "ORDER")
-
-
-@contextmanager
-def open_panic(settings: Settings, *, say: Callable[[str], None], seconds_max: float) -> Iterator[Panic]:
-    """The last resort, joined from the exchange alone: no database, no Redis, a rate budget of its own."""
-    budget = LocalRateBudget()
-    exchange = _exchange(settings, budget)
-    try:
-        yield Panic(
-            exchange=exchange,
-            budget=budget,
-            clock=SystemClock(),
-            ticks=time.monotonic,
-            sleep=time.sleep,
-            say=say,
-            new_id=random_id,
-            seconds_max=seconds_max,
-        )
-    finally:
-        exchange.close()
-
-
-def _exchange(settings: Settings, budget: RateBudget) -> RestExchange:
-    if settings.exchange_url is None:
-        raise SettingsError("QT_EXCHANGE_URL: not set")
-    if settings.stage is Stage.PAPER and venue_of(settings.exchange_url) is Venue.PRODUCTION:
-        raise SettingsError("QT_STAGE: PAPER never sends to a real exchange; choose OBSERVATION or LIVE")
-    return RestExchange(base_url=settings.exchange_url, credentials=_credentials(settings), budget=budget)
-
-
-def _credentials(settings: Settings) -> Credentials:
-    if settings.exchange_key is None or settings.exchange_secret is None:
-        raise SettingsError("QT_EXCHANGE_KEY, QT_EXCHANGE_SECRET: both are needed")
-    return Credentials(key=settings.exchange_key.get_secret_value(), secret=settings.exchange_secret.get_secret_value())
-
-
-def _refuse_unsafe_key(settings: Settings, exchange: RestExchange) -> None:
-    if settings.exchange_url is not None:
-        refuse_withdrawal_key(
-            base_url=settings.exchange_url, credentials=_credentials(settings), now_ms=exchange.now_ms
-        )

@@ -1,0 +1,108 @@
+"""What the core needs from the world, as Protocols, one subject a file; fakes and adapters pass one contract."""
+
+from __future__ import annotations
+
+from app.ports.admission_window import (
+    AdmissionWindow,
+    Offer,
+    OfferResult,
+    OfferVerdict,
+    Popped,
+    WindowStatus,
+    WindowUnavailableError,
+)
+from app.ports.clock import Clock
+from app.ports.database import (
+    EQUITY_POINTS_MAX,
+    PAGE_ROWS_MAX,
+    ConstraintViolatedError,
+    ControlRepository,
+    DatabaseUnavailableError,
+    InvalidCursorError,
+    LedgerRepository,
+    NewDecision,
+    OrderRepository,
+    OverfilledError,
+    Page,
+    SecondOpenAttemptError,
+    SignalRepository,
+    UnitOfWork,
+    UnitOfWorkFactory,
+    UnreadablePolicyError,
+)
+from app.ports.durable_buffer import BufferFullError, BufferStatus, BufferUnavailableError, DurableBuffer, Loss
+from app.ports.events import EventDelivery, EventPublisher, EventSource, EventsUnavailableError
+from app.ports.exchange import (
+    Exchange,
+    ExchangeError,
+    ExchangeIncome,
+    ExchangeTrade,
+    NotFound,
+    OrderReport,
+    QueryReply,
+    RateLimits,
+    Rejected,
+    RetryAfter,
+    SubmitReply,
+    Unknown,
+)
+from app.ports.market_data import MarketData, MarketDataSink
+from app.ports.rate_budget import Lane, RateBudget, Wait
+from app.ports.read_models import ReadModels
+from app.ports.tasks import HintLatch, TaskQueue
+
+__all__ = [
+    "EQUITY_POINTS_MAX",
+    "PAGE_ROWS_MAX",
+    "AdmissionWindow",
+    "BufferFullError",
+    "BufferStatus",
+    "BufferUnavailableError",
+    "Clock",
+    "ConstraintViolatedError",
+    "ControlRepository",
+    "DatabaseUnavailableError",
+    "DurableBuffer",
+    "EventDelivery",
+    "EventPublisher",
+    "EventSource",
+    "EventsUnavailableError",
+    "Exchange",
+    "ExchangeError",
+    "ExchangeIncome",
+    "ExchangeTrade",
+    "HintLatch",
+    "InvalidCursorError",
+    "Lane",
+    "LedgerRepository",
+    "Loss",
+    "MarketData",
+    "MarketDataSink",
+    "NewDecision",
+    "NotFound",
+    "Offer",
+    "OfferResult",
+    "OfferVerdict",
+    "OrderReport",
+    "OrderRepository",
+    "OverfilledError",
+    "Page",
+    "Popped",
+    "QueryReply",
+    "RateBudget",
+    "RateLimits",
+    "ReadModels",
+    "Rejected",
+    "RetryAfter",
+    "SecondOpenAttemptError",
+    "SignalRepository",
+    "SubmitReply",
+    "TaskQueue",
+    "UnitOfWork",
+    "UnitOfWorkFactory",
+    "Unknown",
+    "UnreadablePolicyError",
+    "Wait",
+    "WindowStatus",
+    "WindowUnavailableError",
+]
