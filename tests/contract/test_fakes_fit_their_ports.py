@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import pkgutil
 from typing import Any
 
 import pytest
@@ -57,6 +59,10 @@ def test_a_fake_takes_what_its_port_takes(port: type, fake: type) -> None:
 
 def test_every_port_has_a_fake() -> None:
     protocols = {
-        each for _, each in inspect.getmembers(ports, inspect.isclass) if getattr(each, "_is_protocol", False)
-    } - {inspect.getattr_static(ports, "AbstractContextManager"), inspect.getattr_static(ports, "Protocol")}
-    assert {each.__name__ for each in protocols} - WITHOUT_FAKE == {port.__name__ for port, _ in PAIRS}
+        each.__name__
+        for module in pkgutil.iter_modules(ports.__path__)
+        for _, each in inspect.getmembers(importlib.import_module(f"{ports.__name__}.{module.name}"), inspect.isclass)
+        if getattr(each, "_is_protocol", False) and each.__module__.startswith(ports.__name__)
+    }
+    assert protocols - WITHOUT_FAKE == {port.__name__ for port, _ in PAIRS}
+    assert protocols <= set(ports.__all__)
