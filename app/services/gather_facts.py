@@ -8,17 +8,14 @@ from decimal import Decimal
 
 import structlog
 
+from app.domain.entry_size import with_size
 from app.domain.ess import EmergencyStop
-from app.domain.gates import size
-from app.domain.gates.deviation import touch_price
 from app.domain.gates.facts import EntryFacts
-from app.domain.gates.verdicts import Verdict
 from app.domain.market import FundingRate, Quote
-from app.domain.money import ZERO, exactly
+from app.domain.money import exactly
 from app.domain.orders import Order
 from app.domain.policy import PolicyVersion, Stage
 from app.domain.signals import Signal
-from app.domain.sizing import ChaseEnd, SizedEntry, chase_limit_price, entry_limit_price, remainder_attempt, size_entry
 from app.ports import MarketData, UnitOfWork, UnreadablePolicyError
 
 log = structlog.get_logger(__name__)
@@ -79,7 +76,7 @@ def gather_facts(
         quantity=None,
         limit_price=None,
     )
-    return _sized(facts) if order is None else _sized_remainder(facts, order)
+    return with_size(facts if order is None else _as_chase(facts, order))
 
 
 def _newest(
@@ -95,62 +92,18 @@ def _newest(
         return None
 
 
-def _sized(facts: EntryFacts) -> EntryFacts:
-    """The facts with quantity and limit price, or with the reason why there are none."""
-    limits, quote, rules, account = facts.limits, facts.quote, facts.rules, facts.account
-    if limits is None or quote is None or rules is None:
-        return facts
-    touch = touch_price(quote, side=facts.signal.side)
-    limit_price = entry_limit_price(
-        side=facts.signal.side,
-        quote=quote,
-        reference_price=facts.signal.reference_price or touch,
-        slippage_share=limits.slippage_share_max,
-        rules=rules,
-    )
-    if account is None:
-        return replace(facts, limit_price=limit_price)
-    sized = size_entry(
-        policy=limits,
-        equity=account.equity,
-        limit_price=limit_price,
-        mark_price=quote.mark_price,
-        confidence=facts.signal.confidence,
-        rules=rules,
-        stop_distance_share=limits.stop_distance_share,
-    )
-    if isinstance(sized, SizedEntry):
-        return replace(facts, quantity=sized.quantity, limit_price=limit_price)
-    return replace(facts, limit_price=limit_price, sizing_refusal=sized)
-
-
-def _sized_remainder(facts: EntryFacts, order: Order) -> EntryFacts:
+def _as_chase(facts: EntryFacts, order: Order) -> EntryFacts:
     """The facts of a chase: judged beside everything else that exists, but not beside its own reservation."""
-    facts = replace(facts, attempt_number=order.attempts_made + 1, first_reference_price=order.reference_price)
-    limits, quote, rules = facts.limits, facts.quote, facts.rules
-    if facts.exposure is not None:
-        mark = order.limit_price if quote is None else quote.mark_price
+    exposure = facts.exposure
+    if exposure is not None:
+        mark = order.limit_price if facts.quote is None else facts.quote.mark_price
         # What was executed but not booked yet is real exposure; only what is still asked for is its own.
         own = exactly(order.remaining_quantity, "*", mark) * order.side.sign
-        facts = replace(facts, exposure=facts.exposure.without_reservation(own))
-    if limits is None or quote is None or rules is None:
-        return facts
-    limit_price = chase_limit_price(
-        side=order.side,
-        quote=quote,
+        exposure = exposure.without_reservation(own)
+    return replace(
+        facts,
+        exposure=exposure,
+        attempt_number=order.attempts_made + 1,
         first_reference_price=order.reference_price,
-        slippage_share=limits.slippage_share_max,
-        drift_share=limits.price_drift_share_max,
-        rules=rules,
-    )
-    remainder = remainder_attempt(
         remaining_quantity=order.remaining_quantity,
-        chases_made=order.attempts_made - 1,
-        price=limit_price,
-        rules=rules,
-        jitter=ZERO,  # the delay was spent before this attempt was due
     )
-    if isinstance(remainder, ChaseEnd):
-        refusal = Verdict(gate=size.GATE, code=remainder.code, numbers={"chase": remainder.reason})
-        return replace(facts, limit_price=limit_price, sizing_refusal=refusal)
-    return replace(facts, quantity=remainder.quantity, limit_price=limit_price)

@@ -41,6 +41,7 @@ class EntryFacts:
     sizing_refusal: Verdict | None = None  # why there is no quantity, when sizing said so
     attempt_number: int = 1
     first_reference_price: Decimal | None = None
+    remaining_quantity: Decimal | None = None  # of a chase: what of the order was not executed yet
 
     @property
     def limits(self) -> Policy | None:

@@ -238,7 +238,8 @@ def test_no_combination_of_missing_facts_raises_or_lets_an_entry_through(missing
 
 def test_the_list_of_facts_that_may_be_missing_is_complete() -> None:
     optional = {field.name for field in fields(EntryFacts) if "None" in str(field.type)}
-    assert optional == {*OPTIONAL, "last_same_side_entry_at", "sizing_refusal"}
+    # What sizing alone looks at is missing as a quantity.
+    assert optional == {*OPTIONAL, "last_same_side_entry_at", "sizing_refusal", "remaining_quantity"}
 
 
 def test_a_chase_is_judged_by_the_drift_and_not_by_the_signals_own_price_age_or_entry() -> None:

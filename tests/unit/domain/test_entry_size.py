@@ -1,0 +1,72 @@
+"""Sizing from the facts alone: what was sized before is forgotten, and a chase asks for no more than is left."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from app.domain.entry_size import with_size
+from app.domain.gates.facts import EntryFacts
+from tests.unit.domain.builders import D, denies, make_facts, make_policy, make_policy_version, make_quote
+
+
+def of_policy(facts: EntryFacts, **limits: object) -> EntryFacts:
+    return replace(facts, policy=make_policy_version(make_policy(**limits)))
+
+
+def test_an_entry_is_sized_by_the_policy_in_its_facts_whatever_was_said_before() -> None:
+    facts = make_facts(quantity=D("9"), limit_price=D("1"), sizing_refusal=denies("size", "SAID_BEFORE"))
+    sized = with_size(facts)
+    assert (sized.limit_price, sized.quantity, sized.sizing_refusal) == (D("50105.0"), D("0.019"), None)
+    halved = with_size(of_policy(facts, position_notional_max=D("500")))
+    assert halved.quantity == D("0.009")
+    assert with_size(halved) == halved
+
+
+def test_an_entry_that_cannot_be_sized_says_why_and_has_no_quantity() -> None:
+    small = with_size(of_policy(make_facts(), position_notional_max=D("10")))
+    assert small.quantity is None
+    assert small.sizing_refusal is not None
+    assert small.sizing_refusal.code == "SIZE_BELOW_VENUE_MINIMUM"
+    assert small.limit_price == D("50105.0")
+
+
+@pytest.mark.parametrize("missing", ["policy", "quote", "rules"])
+def test_without_what_a_price_is_made_of_there_is_neither_price_nor_quantity(missing: str) -> None:
+    for number in (1, 2):
+        facts = chase(attempt_number=number, **{missing: None})
+        sized = with_size(facts)
+        assert (sized.quantity, sized.limit_price, sized.sizing_refusal) == (None, None, None)
+
+
+def test_without_the_account_there_is_a_price_but_no_quantity() -> None:
+    sized = with_size(make_facts(account=None))
+    assert (sized.quantity, sized.limit_price) == (None, D("50105.0"))
+
+
+def chase(**changes: object) -> EntryFacts:
+    known = {"attempt_number": 2, "first_reference_price": D("50000"), "remaining_quantity": D("0.0079")}
+    return make_facts(**{**known, **changes})
+
+
+def test_a_chase_asks_for_what_is_left_within_the_drift_from_the_first_price() -> None:
+    sized = with_size(chase())
+    assert (sized.quantity, sized.limit_price) == (D("0.007"), D("50105.0"))
+    risen = make_quote(bid_price=D("50195"), ask_price=D("50200"), mark_price=D("50200"))
+    assert with_size(chase(quote=risen)).limit_price == D("50200.0")  # 0.4 % above 50000, not 0.2 % above the ask
+    assert with_size(of_policy(chase(quote=risen), price_drift_share_max=D("0.002"))).limit_price == D("50100.0")
+
+
+@pytest.mark.parametrize(("number", "ends"), [(4, False), (5, True)])
+def test_the_third_chase_is_the_last(number: int, ends: bool) -> None:
+    sized = with_size(chase(attempt_number=number))
+    code = None if sized.sizing_refusal is None else sized.sizing_refusal.code
+    assert code == ("REMAINDER_ATTEMPTS_EXHAUSTED" if ends else None)
+    assert (sized.quantity is None) is ends
+
+
+@pytest.mark.parametrize("missing", ["remaining_quantity", "first_reference_price"])
+def test_a_chase_of_an_unknown_remainder_or_beginning_asks_for_nothing(missing: str) -> None:
+    sized = with_size(chase(**{missing: None}))
+    assert (sized.quantity, sized.limit_price) == (None, None)
