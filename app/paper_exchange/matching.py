@@ -1,5 +1,6 @@
 """Matching: takers walk the book and meet own resting orders, resting orders fill as the book comes to them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -29,11 +30,22 @@ class Conditions:
 UNDISTURBED = Conditions()
 
 
-def best_price(state: ExchangeState, symbol: str, side: Side) -> Decimal | None:
-    """The best price a taker of `side` would meet in the outside book."""
-    book = state.market.book(symbol, 1)
-    levels = book.asks if side == "BUY" else book.bids
-    return levels[0][0] if levels else None
+def best_price(state: ExchangeState, symbol: str, side: Side, conditions: Conditions = UNDISTURBED) -> Decimal | None:
+    """The best price a taker of `side` would meet in the outside book; None when it offers nothing.
+
+    A thinned book has no level left where the thinned quantity is below the symbol's step.
+    """
+    if conditions.depth is None:
+        levels = _counter_levels(state, symbol, side, 1)
+        return levels[0][0] if levels else None
+    step = state.market.symbols[symbol].quantity_step
+    levels = _counter_levels(state, symbol, side, BOOK_LEVELS_MAX)
+    return next((price for price, quantity in levels if quantity * conditions.depth >= step), None)
+
+
+def _counter_levels(state: ExchangeState, symbol: str, side: Side, count: int) -> Sequence[tuple[Decimal, Decimal]]:
+    book = state.market.book(symbol, count)
+    return book.asks if side == "BUY" else book.bids
 
 
 def crosses(side: Side, limit: Decimal | None, price: Decimal) -> bool:
@@ -59,8 +71,7 @@ def available_quantity(
     state: ExchangeState, symbol: str, side: Side, limit: Decimal | None, conditions: Conditions
 ) -> Decimal:
     """How much the outside book offers a taker within its limit."""
-    book = state.market.book(symbol, BOOK_LEVELS_MAX)
-    levels = book.asks if side == "BUY" else book.bids
+    levels = _counter_levels(state, symbol, side, BOOK_LEVELS_MAX)
     total = sum((quantity for price, quantity in levels if crosses(side, limit, price)), ZERO)
     if conditions.depth is not None:
         total = floor_to_step(total * conditions.depth, state.market.symbols[symbol].quantity_step)

@@ -39,7 +39,7 @@ def place_order(
     state: ExchangeState, request: OrderRequest, moment: Moment, conditions: Conditions = UNDISTURBED
 ) -> Order | Refusal:
     """Judge a new order, and if it stands, match it. A refused FOK or GTX leaves no order behind."""
-    checked = _check_entry(state, request, moment)
+    checked = _check_entry(state, request, moment, conditions)
     if isinstance(checked, Refusal):
         return checked
     request = checked
@@ -81,7 +81,9 @@ def create_order(state: ExchangeState, request: OrderRequest, moment: Moment) ->
     return order
 
 
-def _check_entry(state: ExchangeState, request: OrderRequest, moment: Moment) -> OrderRequest | Refusal:
+def _check_entry(
+    state: ExchangeState, request: OrderRequest, moment: Moment, conditions: Conditions
+) -> OrderRequest | Refusal:
     """Everything but the book: time, filters, ids, reduce-only, margin. May shrink a reduce-only order."""
     spec = state.market.symbols[request.symbol]
     if request.valid_until_us is not None and moment.now_us > request.valid_until_us:
@@ -91,7 +93,7 @@ def _check_entry(state: ExchangeState, request: OrderRequest, moment: Moment) ->
         spec,
         request,
         mark_price=mark,
-        best_counter_price=best_price(state, request.symbol, request.side),
+        best_counter_price=best_price(state, request.symbol, request.side, conditions),
     )
     if refused:
         return refused
@@ -110,7 +112,7 @@ def _check_entry(state: ExchangeState, request: OrderRequest, moment: Moment) ->
         return replace(request, quantity=min(request.quantity, room))
     price = request.price
     if request.type is OrderType.MARKET:
-        price = best_price(state, request.symbol, request.side) or mark
+        price = best_price(state, request.symbol, request.side, conditions) or mark
     return (
         check_margin(state, symbol=request.symbol, side=request.side, quantity=request.quantity, price=price) or request
     )

@@ -1,9 +1,13 @@
 """Order entry: filters with their exact codes, client order ids, the second look at time, reduce-only, amending."""
 
+from dataclasses import replace
+
 import pytest
 
 from app.paper_exchange.errors import Refusal
-from app.paper_exchange.orders import ExpiryReason, Order, OrderStatus
+from app.paper_exchange.filters import check_order
+from app.paper_exchange.orders import ExpiryReason, Order, OrderRequest, OrderStatus, OrderType
+from app.paper_exchange.symbols import SymbolSpec
 from tests.paper_exchange.fixed_market import BTC, XRP, D, Table
 
 
@@ -148,3 +152,20 @@ def test_amending_to_what_is_already_filled_cancels_the_rest(table: Table):
     table.engine.amend(order, quantity=D("0.004"), price=D("90000.10"), moment=table.moment)
     assert order.status is OrderStatus.CANCELED
     assert order.executed_quantity == D("0.004")
+
+
+def test_lot_rules_coarser_than_the_precision_have_their_own_codes_and_so_has_a_symbol_that_does_not_trade(
+    table: Table,
+):
+    """No symbol of the catalogue can be refused so: everywhere the step is as fine as the precision, and all trade."""
+    spec = replace(table.state.market.symbols[BTC], quantity_min=D("0.010"), quantity_step=D("0.005"))
+
+    def code(changed: SymbolSpec, quantity: str) -> int:
+        request = OrderRequest(symbol=BTC, side="BUY", type=OrderType.LIMIT, quantity=D(quantity), price=D("90000"))
+        refused = check_order(changed, request, mark_price=D("90000"), best_counter_price=D("90000"))
+        assert isinstance(refused, Refusal)
+        return refused.code
+
+    assert code(spec, "0.009") == -4004
+    assert code(spec, "0.012") == -4023
+    assert code(replace(spec, status="SETTLING"), "0.010") == -4140

@@ -417,7 +417,7 @@ def test_depth_updates_join_into_a_book_without_gaps(endpoint: PaperExchange):
 
 def test_depth_updates_stay_joined_while_own_orders_come_and_go(client: RawClient, endpoint: PaperExchange):
     bid, _ = client.best("BTCUSDT")
-    price = str((bid * Decimal("0.9999")).quantize(Decimal("0.1")))
+    price = str((bid * Decimal("0.99")).quantize(Decimal("0.1")))
     with connect(f"{endpoint.ws}/public/ws/btcusdt@depth@100ms") as connection:
         events = [receive(connection)]
         for _ in range(6):
