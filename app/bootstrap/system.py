@@ -18,6 +18,7 @@ from app.adapters.celery.task_queue import CeleryTaskQueue, producer
 from app.adapters.disk.buffer import Bounds, DiskBuffer
 from app.adapters.disk.buffered_publisher import BufferedEventPublisher
 from app.adapters.disk.codecs import EventCodec, SignalCodec
+from app.adapters.disk.token_file import TokenFile
 from app.adapters.postgres.engine import create_engine
 from app.adapters.postgres.outage_gate import GuardedUnitOfWorkFactory, OutageGate
 from app.adapters.postgres.read_models import PostgresReadModels
@@ -97,6 +98,7 @@ SAFETY_SHARES = {
 # Events tell of what Postgres knows: the newest are kept. Signals were promised: what does not fit is refused.
 EVENT_BUFFER_BOUNDS = Bounds(records_max=10_000, bytes_max=256 << 20)
 SIGNAL_SPOOL_BOUNDS = Bounds(bytes_max=256 << 20)
+TOKEN_FILE = "known-tokens.json"  # hashes of tokens that Postgres accepted lately, for when it is away
 RATE_GATE_FILE = "rate_gate.json"  # what the exchange has forbidden this machine, until when
 
 
@@ -224,7 +226,7 @@ def open_system(
     # The door answers throughout an outage of Postgres: what it needs is refused at once, remembered, or spooled.
     gate = OutageGate(partial(_ask_database, unit_of_work))
     at_the_door = GuardedUnitOfWorkFactory(unit_of_work, gate)
-    authenticate = Authenticator(at_the_door, clock)
+    authenticate = Authenticator(at_the_door, clock, TokenFile(settings.state_dir / TOKEN_FILE))
     admit = AdmitSignals(
         unit_of_work=at_the_door,
         window=window,

@@ -50,6 +50,7 @@ from app.ports.market_data import MarketData, MarketDataSink
 from app.ports.rate_budget import Lane, RateBudget, Wait
 from app.ports.read_models import ReadModels
 from app.ports.tasks import HintLatch, TaskQueue
+from app.ports.token_memory import KnownToken, TokenMemory
 
 __all__ = [
     "EQUITY_POINTS_MAX",
@@ -73,6 +74,7 @@ __all__ = [
     "ExchangeTrade",
     "HintLatch",
     "InvalidCursorError",
+    "KnownToken",
     "Lane",
     "LedgerRepository",
     "Loss",
@@ -98,6 +100,7 @@ __all__ = [
     "SignalRepository",
     "SubmitReply",
     "TaskQueue",
+    "TokenMemory",
     "UnitOfWork",
     "UnitOfWorkFactory",
     "Unknown",

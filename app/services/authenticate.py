@@ -6,11 +6,15 @@ import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from app.ports import Clock, DatabaseUnavailableError, UnitOfWorkFactory
+from app.ports import Clock, DatabaseUnavailableError, KnownToken, TokenMemory, UnitOfWorkFactory
 from app.services.issue_token import hash_token
 
 CACHE_SECONDS = 5
-OUTAGE_SECONDS_MAX = 600  # a token known before Postgres went away stays good this long, so that intake can spool
+# A token that was good before Postgres went away stays good this long, so that intake can spool; nobody can revoke
+# one meanwhile, for that is a row in Postgres.
+OUTAGE_SECONDS_MAX = 3_600
+# How old the machine's memory of a token may grow while Postgres answers: a successor of this process starts from it.
+KEEP_SECONDS = 60
 ENTRIES_MAX = 1_000
 
 
@@ -23,36 +27,71 @@ class Principal:
 
 
 class Authenticator:
-    """Thread-safe and bounded. Raises `DatabaseUnavailableError` only for tokens never seen before an outage."""
+    """Thread-safe and bounded. Raises `DatabaseUnavailableError` only in an outage, for tokens that no process of this
+    machine has seen Postgres accept within `OUTAGE_SECONDS_MAX`."""
 
-    def __init__(self, unit_of_work: UnitOfWorkFactory, clock: Clock) -> None:
+    def __init__(self, unit_of_work: UnitOfWorkFactory, clock: Clock, memory: TokenMemory) -> None:
         self._unit_of_work = unit_of_work
         self._clock = clock
+        self._memory = memory
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[datetime, Principal]] = {}
+        self._known: dict[str, KnownToken] | None = None  # the one verified longest ago first
+        self._kept: dict[str, KnownToken] = {}  # as the memory has it
 
     def __call__(self, token: str) -> Principal | None:
         """The principal, or None for a token that was never issued, was revoked or has expired."""
         key = hash_token(token)
         now = self._clock.now()
-        with self._lock:
-            cached = self._known.get(key)
-        if cached is not None and now - cached[0] < timedelta(seconds=CACHE_SECONDS):
-            return cached[1]
+        known = self._recalled(key)
+        if known is not None and _is_within(now, known.verified_at, CACHE_SECONDS):
+            return Principal(known.name, known.scopes)
         try:
             with self._unit_of_work() as uow:
                 found = uow.control.token_scopes(key, now=now)
         except DatabaseUnavailableError:
-            if cached is not None and now - cached[0] < timedelta(seconds=OUTAGE_SECONDS_MAX):
-                return cached[1]
+            if known is not None and _is_within(now, known.verified_at, OUTAGE_SECONDS_MAX):
+                return Principal(known.name, known.scopes)
             raise
         if found is None:
-            with self._lock:
-                self._known.pop(key, None)
+            self._forget(key)
             return None
-        principal = Principal(found[0], found[1])
+        self._remember(key, KnownToken(name=found[0], scopes=found[1], verified_at=now))
+        return Principal(*found)
+
+    def _recalled(self, key: str) -> KnownToken | None:
         with self._lock:
-            if len(self._known) >= ENTRIES_MAX:
-                self._known.pop(next(iter(self._known)))
-            self._known[key] = (now, principal)
-        return principal
+            if self._known is None:
+                self._kept = dict(self._memory.recall())
+                self._known = dict(sorted(self._kept.items(), key=lambda item: item[1].verified_at)[-ENTRIES_MAX:])
+            return self._known.get(key)
+
+    def _remember(self, key: str, token: KnownToken) -> None:
+        with self._lock:
+            known = self._known if self._known is not None else {}
+            known.pop(key, None)
+            if len(known) >= ENTRIES_MAX:
+                del known[next(iter(known))]
+            known[key] = token
+            kept = self._kept.get(key)
+            if (
+                kept is None
+                or kept.scopes != token.scopes
+                or not _is_within(token.verified_at, kept.verified_at, KEEP_SECONDS)
+            ):
+                self._keep(known)
+
+    def _forget(self, key: str) -> None:
+        with self._lock:
+            known = self._known if self._known is not None else {}
+            known.pop(key, None)
+            if key in self._kept:
+                self._keep(known)  # what was revoked must not come back with the next outage
+
+    def _keep(self, known: dict[str, KnownToken]) -> None:
+        self._kept = dict(known)
+        self._memory.keep(self._kept)
+
+
+def _is_within(now: datetime, moment: datetime, seconds: int) -> bool:
+    """Neither older than that nor, by a clock that was set back, from the future."""
+    return timedelta(0) <= now - moment < timedelta(seconds=seconds)

@@ -24,6 +24,7 @@ PAIRS = [
     (ports.EventSource, redis.FakeEvents),
     (ports.DurableBuffer, disk.FakeBuffer),
     (ports.HintLatch, redis.FakeHintLatch),
+    (ports.TokenMemory, disk.FakeTokenMemory),
     (ports.TaskQueue, celery.FakeTaskQueue),
     (ports.SignalRepository, postgres.FakeSignals),
     (ports.OrderRepository, postgres.FakeOrders),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Generic, TypeVar
 
-from app.ports import BufferFullError, BufferStatus, BufferUnavailableError, Loss
+from app.ports import BufferFullError, BufferStatus, BufferUnavailableError, KnownToken, Loss
 from tests.fakes.clock import FIRST_MOMENT
 
 T = TypeVar("T")
@@ -91,3 +91,18 @@ class FakeBuffer(Generic[T]):
     def _work(self) -> None:
         if self.is_broken:
             raise BufferUnavailableError("the fake disk is broken")
+
+
+class FakeTokenMemory:
+    """`app.ports.TokenMemory`; outlives the authenticators that are given it."""
+
+    def __init__(self) -> None:
+        self.tokens: dict[str, KnownToken] = {}
+        self.writes = 0
+
+    def recall(self) -> Mapping[str, KnownToken]:
+        return dict(self.tokens)
+
+    def keep(self, tokens: Mapping[str, KnownToken]) -> None:
+        self.tokens = dict(tokens)
+        self.writes += 1

@@ -253,6 +253,22 @@ def test_a_token_never_seen_before_is_not_trusted_during_an_outage(door: Door, d
         database.start_again()
 
 
+def test_a_web_that_starts_during_an_outage_knows_the_tokens_that_its_predecessor_knew(
+    tmp_path: Path, door: Door, database: Mortal, broker: Mortal
+) -> None:
+    database.kill()
+    try:
+        successor = open_door(tmp_path, database_url=database.url, redis_url=broker.url, token=door.token)
+        name = f"successor-{next(NUMBERS)}"
+        assert successor.post(name).json["results"][0]["verdict"] == "SPOOLED"
+        successor.token = "never-seen"
+        assert successor.post("stranger").status_code == 503
+    finally:
+        database.start_again()
+    wait_until(lambda: name in door.states(), seconds=20, what="its row")
+    successor.system.close()
+
+
 @pytest.mark.parametrize("fault", ["full", "unusable"])
 def test_with_postgres_and_the_disk_away_the_answer_is_503_with_a_reason_and_never_202(
     tmp_path: Path, database: Mortal, broker: Mortal, fault: str, monkeypatch: pytest.MonkeyPatch

@@ -1,0 +1,29 @@
+"""What this machine remembers of tokens, for the time in which Postgres cannot be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownToken:
+    """Who holds a token and what it permits, as Postgres said at `verified_at`."""
+
+    name: str
+    scopes: frozenset[str]
+    verified_at: datetime
+
+
+class TokenMemory(Protocol):
+    """Tokens by their hash; never a token itself. Neither call raises: a memory that fails is one that is empty."""
+
+    def recall(self) -> Mapping[str, KnownToken]:
+        """All that is remembered, also by an earlier process of this machine."""
+        ...
+
+    def keep(self, tokens: Mapping[str, KnownToken]) -> None:
+        """Remember these and nothing else."""
+        ...
