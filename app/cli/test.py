@@ -10,12 +10,13 @@ import click
 
 from app.cli.processes import REPOSITORY
 
-# Whole systems are started one after another, on a machine that does nothing else: what they measure is time.
+# On two cores: much of the first stage waits for minutes of the exchange and the like, so three share the cores; a whole
+# system keeps a core busy while it starts, so two are under test at a time.
 # The recovery tests judge seconds of real workers and are not steady beside a second pytest process yet: they are
 # run on their own (`./qt test tests/recovery`).
 STAGES: tuple[tuple[str, ...], ...] = (
-    ("-m", "not system", "--ignore", "tests/recovery", "--numprocesses", "2", "--dist", "loadfile"),
-    ("-m", "system", "--ignore", "tests/recovery"),
+    ("-m", "not system", "--ignore", "tests/recovery", "--numprocesses", "3", "--dist", "loadfile"),
+    ("-m", "system", "--ignore", "tests/recovery", "--numprocesses", "2", "--dist", "loadfile"),
 )
 
 
@@ -24,7 +25,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
 def command(arguments: tuple[str, ...]) -> None:
     """Run the tests in the checkout; all arguments go to pytest, paths are relative to the checkout.
 
-    Without arguments: everything, first what runs side by side on two cores, then the tests of whole systems.
+    Without arguments: everything, first the tests of parts, then those of whole systems.
     """
     # Settings of the caller's own system must not leak into the tests.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("QT_") or name == "QT_TEST_DATA"}
