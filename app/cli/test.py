@@ -10,7 +10,7 @@ import click
 
 from app.cli.processes import REPOSITORY
 
-# On two cores: much of the first stage waits for minutes of the exchange and the like, so three share the cores; a whole
+# On two cores: much of the first stage waits for minutes of the exchange, so three share the cores; a whole
 # system keeps a core busy while it starts, so two are under test at a time.
 # The recovery tests judge seconds of real workers and are not steady beside a second pytest process yet: they are
 # run on their own (`./qt test tests/recovery`).
