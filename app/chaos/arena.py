@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import errno
 import json
@@ -11,12 +12,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -48,14 +51,23 @@ class Arena:
     """A running system. Levers act at once and do not wait for the effect."""
 
     def __init__(
-        self, state: Path, environment: Mapping[str, str], process: subprocess.Popen[str], urls: dict[str, str]
-    ):
+        self,
+        state: Path,
+        environment: Mapping[str, str],
+        market: str,
+        process: subprocess.Popen[str],
+        urls: dict[str, str],
+    ) -> None:
         self.state = state
         self.environment = environment
+        self._market = market
+        self._meet(process, urls)
+
+    def _meet(self, process: subprocess.Popen[str], urls: dict[str, str]) -> None:
         self.process = process
         self.urls = urls
-        self.connection = json.loads((state / "run" / "connection.json").read_text())
-        self.token = (state / "operator.token").read_text().strip()
+        self.connection = json.loads((self.state / "run" / "connection.json").read_text())
+        self.token = (self.state / "operator.token").read_text().strip()
         self.web = httpx.Client(
             base_url=urls["web"], headers={"Authorization": f"Bearer {self.token}"}, timeout=ANSWER_SECONDS_MAX
         )
@@ -144,6 +156,19 @@ class Arena:
         except httpx.HTTPError:
             return False
 
+    def kill_everything(self) -> None:
+        """SIGKILL to the supervisor, which takes every process with it, the exchange's included."""
+        self.web.close()
+        self.exchange.close()
+        self.process.kill()
+        self.process.wait(STOP_SECONDS_MAX)
+
+    def start_again(self) -> None:
+        """The same system from what is on the disk; raises `ArenaError` when it does not come up."""
+        process = _start(self.environment, self._market)
+        self.process = process
+        self._meet(process, _wait_ready(process))
+
     # ------------------------------------------------------------------------------------------------ records
 
     def books(self) -> Books:
@@ -166,8 +191,11 @@ class Arena:
 
 
 @contextmanager
-def open_arena(*, seed: int, keep: bool = False) -> Iterator[Arena]:
-    """Start a system in a directory of its own; stop it, and remove the directory unless `keep`."""
+def open_arena(*, seed: int, keep: bool = False, settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[Arena]:
+    """Start a system in a directory of its own; stop it, and remove the directory unless `keep`.
+
+    `settings` are further `QT_` variables for it.
+    """
     state = Path(tempfile.mkdtemp(prefix="qt-chaos-", dir="/tmp"))
     state.chmod(0o711)
     environment = {
@@ -176,10 +204,27 @@ def open_arena(*, seed: int, keep: bool = False) -> Iterator[Arena]:
         "QT_STATE_DIR": str(state),
         "QT_LOG_LEVEL": "INFO",
         **free_system_ports(PORTS),
+        **settings,
     }
     small_disk = _mount_small_disk(state / BUFFER)
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "app.cli", "up", "--market", f"seed:{seed}"],
+    market = f"seed:{seed}"
+    process = _start(environment, market)
+    arena: Arena | None = None
+    try:
+        arena = Arena(state, environment, market, process, _wait_ready(process))
+        _let_orders_flow(arena)
+        yield arena
+    finally:
+        _stop(process if arena is None else arena.process)
+        if small_disk:
+            subprocess.run(["umount", "--lazy", str(state / BUFFER)], check=False, timeout=10)
+        if not keep:
+            shutil.rmtree(state, ignore_errors=True)
+
+
+def _start(environment: Mapping[str, str], market: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "app.cli", "up", "--market", market],
         env=environment,
         cwd="/",
         stdout=subprocess.PIPE,
@@ -187,17 +232,6 @@ def open_arena(*, seed: int, keep: bool = False) -> Iterator[Arena]:
         text=True,
         start_new_session=True,
     )
-    try:
-        urls = _wait_ready(process)
-        arena = Arena(state, environment, process, urls)
-        _let_orders_flow(arena)
-        yield arena
-    finally:
-        _stop(process)
-        if small_disk:
-            subprocess.run(["umount", "--lazy", str(state / BUFFER)], check=False, timeout=10)
-        if not keep:
-            shutil.rmtree(state, ignore_errors=True)
 
 
 def _mount_small_disk(directory: Path) -> bool:
@@ -220,6 +254,8 @@ def _wait_ready(process: subprocess.Popen[str]) -> dict[str, str]:
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("ready "):
+            # Every restart that follows is told in a line: nobody reading them would stop the teller in the end.
+            threading.Thread(target=collections.deque, args=(process.stdout, 0), daemon=True).start()
             return dict(part.split("=", 1) for part in line.split()[1:])
         said.append(line)
         if time.monotonic() > deadline:

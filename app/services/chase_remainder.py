@@ -64,6 +64,7 @@ class ChaseRemainder:
         attempt: Attempt | None = None
         wait: Wait | None = None
         with self.unit_of_work() as uow:
+            uow.ledger.lock_account()  # before the order: the locks of a decision, in the order of `gather_facts`
             uow.control.lock_ess_shared()
             order = uow.orders.lock(order_id)
             now = self.clock.now()

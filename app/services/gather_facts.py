@@ -52,11 +52,12 @@ def gather_facts(
 ) -> EntryFacts:
     """The facts of an entry, or of the chase of `order`; takes the locks that make the decision safe.
 
-    Order of the locks: emergency stop FOR SHARE (a trip waits for us, or we read it), then the account row FOR UPDATE
-    (decisions take turns, so that two can never exceed a limit together).
+    Order of the locks: the account row FOR UPDATE (decisions take turns, so that two can never exceed a limit
+    together), then the emergency stop FOR SHARE (a trip waits for us, or we read it). Only the decision whose turn it
+    is holds the stop: a trip waits for that one and not for all that queue.
     """
-    stop = uow.control.lock_ess_shared()
     account = uow.ledger.lock_account()
+    stop = uow.control.lock_ess_shared()
     exposure = uow.ledger.exposure(signal.symbol, market.marks)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     facts = EntryFacts(

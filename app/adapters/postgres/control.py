@@ -34,8 +34,23 @@ _LOCK_ESS = _ESS.with_for_update()
 # Postgres lets a FOR SHARE join those that hold the row, past a FOR UPDATE that waits for them: decisions that overlap
 # without a pause would keep a trip out for ever. These locks have a queue that nobody overtakes.
 _STOP_QUEUE = sa.func.hashtextextended(sa.literal("emergency stop"), 0)
-_QUEUE_FOR_ESS_SHARED = sa.select(sa.func.pg_advisory_xact_lock_shared(_STOP_QUEUE))
-_QUEUE_FOR_ESS = sa.select(sa.func.pg_advisory_xact_lock(_STOP_QUEUE))
+# A decision that stands still (its process frozen, its machine gone) is ended by the server, and a trip keeps its place
+# in the queue for longer than that: asked for again after a time-out, it would stand at the end once more.
+DECISION_IDLE_SECONDS_MAX = 2.0
+STOP_LOCK_SECONDS_MAX = 4.5  # within the statement's own time
+
+
+def _until_commit(setting: str, seconds: float) -> sa.ColumnElement[str]:
+    return sa.func.set_config(setting, sa.literal(f"{round(seconds * 1000)}ms"), sa.true())
+
+
+_QUEUE_FOR_ESS_SHARED = sa.select(
+    _until_commit("idle_in_transaction_session_timeout", DECISION_IDLE_SECONDS_MAX),
+    sa.func.pg_advisory_xact_lock_shared(_STOP_QUEUE),
+)
+_QUEUE_FOR_ESS = sa.select(
+    _until_commit("lock_timeout", STOP_LOCK_SECONDS_MAX), sa.func.pg_advisory_xact_lock(_STOP_QUEUE)
+)
 _ESS_VALUES = {name: sa.bindparam(name, type_=ess.c[name].type) for name in _ESS_FIELDS}
 _SAVE_ESS = (
     pg.insert(ess).values(id=ESS_ID, **_ESS_VALUES).on_conflict_do_update(index_elements=["id"], set_=_ESS_VALUES)

@@ -13,9 +13,10 @@ import psycopg
 import pytest
 
 from app.adapters.postgres import PostgresUnitOfWorkFactory
-from app.domain.policy import RiskMode, default_policy
+from app.domain.policy import RiskMode, Stage, default_policy
 from app.domain.signals import SignalEvent, SignalState
 from app.ports import DatabaseUnavailableError, UnitOfWork
+from app.services.gather_facts import MarketFacts, gather_facts
 from tests.contract.unit_of_work_values import NOW, account, signal, tripped
 from tests.support.waiting import wait_until
 
@@ -84,11 +85,55 @@ def test_a_trip_is_overtaken_by_no_decision_however_many_come(
         wait_until(waits_for_a_lock(fresh_database), seconds=5, what="the trip to wait")
         next_decision = beside.submit(decide)
         wait_until(waits_for_a_lock(fresh_database, waiting=2), seconds=1.5, what="the next decision to wait behind it")
-        # The decision under way asks again (a chase does) and is not held up by the trip that waits for it.
+        # The decision under way asks again (a chase does), and is not held up by the trip that waits for it.
         assert deciding.control.lock_ess_shared() is not None
         deciding.commit()
     tripping.result(5)
     assert next_decision.result(5) is False
+
+
+def test_a_trip_waits_for_the_decision_whose_turn_it_is_and_not_for_those_that_queue(
+    begin: Begin, fresh_database: str, beside: ThreadPoolExecutor
+) -> None:
+    def decide() -> bool | None:
+        with begin() as uow:
+            facts = gather_facts(
+                uow,
+                signal=signal("s1"),
+                market=MarketFacts(quote=None, funding=None, marks={}),
+                policy=None,
+                stage=Stage.PAPER,
+                now=NOW,
+            )
+            return facts.emergency_stop and facts.emergency_stop.state.permits_entries
+
+    with begin() as whose_turn_it_is:
+        whose_turn_it_is.ledger.lock_account()
+        queued = [beside.submit(decide) for _ in range(2)]
+        wait_until(waits_for_a_lock(fresh_database, waiting=2), seconds=5, what="two decisions to queue")
+        with begin() as tripping:
+            tripping.control.lock_ess()  # would wait for ever for a decision that holds the stop while it queues
+            tripping.control.save_ess(tripped())
+            tripping.commit()
+    assert [decision.result(5) for decision in queued] == [False, False]
+
+
+def test_a_decision_that_stands_still_is_ended_by_the_server_and_the_trip_behind_it_keeps_its_place(
+    begin: Begin, beside: ThreadPoolExecutor
+) -> None:
+    def trip() -> None:
+        with begin() as uow:
+            uow.control.lock_ess()
+            uow.control.save_ess(tripped())
+            uow.commit()
+
+    with begin() as frozen:
+        frozen.control.lock_ess_shared()
+        beside.submit(trip).result(5)
+        with pytest.raises(DatabaseUnavailableError):
+            frozen.commit()
+    with begin() as uow:
+        assert uow.control.ess() == tripped()
 
 
 def test_a_policy_change_is_overtaken_by_no_decision(
