@@ -414,6 +414,9 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="keep the state directory, logs and all")
     parser.add_argument("--json", action="store_true", help="the report as one JSON object")
     asked = parser.parse_args()
+    # Also when it was started in the background, or is told to end: the system under test goes with it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     proof = prove(
         seed=asked.seed,
         trips=asked.trips,
