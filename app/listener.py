@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from app.bootstrap import (
     order_update_of,
 )
 from app.logs import configure_logging
-from app.ports import DatabaseUnavailableError, ExchangeError
+from app.ports import DatabaseUnavailableError, ExchangeError, Progress
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -41,6 +42,7 @@ class Listener:
         self._stop = stop
         self._failure: BaseException | None = None
         self._reconciled_at = float("-inf")
+        self._name = f"listener@{socket.gethostname()}"
 
     def run(self) -> None:
         """Learn the symbols, then listen."""
@@ -112,6 +114,7 @@ class Listener:
     def _beat(self, streams: Streams) -> None:
         """Touch the ready file only while market data really arrives."""
         path = self._system.settings.ready_file
+        self._note_progress(streams)
         try:
             self._system.budget.set_exchange_clock(self._system.exchange.now_ms())
         except ExchangeError as error:
@@ -121,6 +124,16 @@ class Listener:
             silence = self._system.clock.now() - last
             if silence < timedelta(seconds=SILENCE_SECONDS_MAX):
                 Path(path).touch()
+
+    def _note_progress(self, streams: Streams) -> None:
+        """What was heard last, for health: a listener that runs and hears nothing is not well."""
+        now = self._system.clock.now()
+        heard = {"market": streams.market.last_message_at, "user": streams.user.last_alive_at}
+        silence = {
+            f"{stream}_silence_seconds": None if at is None else max(0.0, (now - at).total_seconds())
+            for stream, at in heard.items()
+        }
+        self._system.progress.note(Progress(name=self._name, role="listener", facts=silence))
 
 
 def main() -> None:

@@ -48,6 +48,13 @@ class Settings(BaseModel):
     rate_budget_machines: Annotated[int, Field(ge=1, le=64)] = 1
     signal_ttl_seconds_max: Annotated[int, Field(ge=1, le=3_600)] = 300
 
+    # Whom alerts are told to; each channel is on once its address is given.
+    alert_webhook_url: SecretStr | None = None  # a POST of JSON; chat systems read its `text`
+    alert_webhook_secret: SecretStr | None = None  # signs the body: X-QT-Signature: sha256=HEX
+    alert_smtp_url: SecretStr | None = None  # smtp://user:password@host:587 (STARTTLS where offered) or smtps://
+    alert_email_from: str | None = None
+    alert_email_to: str | None = None  # several with commas
+
     log_level: str = "INFO"
     ready_file: Path | None = None  # a process touches it once it works, and again at every heartbeat
 

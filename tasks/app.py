@@ -17,7 +17,10 @@ from app.ready_file import keep_touching
 from app.settings import Settings
 from tasks.guard import keep_guarding
 
-app = Celery("quantum-trader", include=["tasks.signals", "tasks.orders", "tasks.account", "tasks.ess", "tasks.events"])
+app = Celery(
+    "quantum-trader",
+    include=["tasks.signals", "tasks.orders", "tasks.account", "tasks.ess", "tasks.events", "tasks.observed"],
+)
 app.config_from_object("celeryconfig")
 
 

@@ -9,7 +9,7 @@ from pydantic import Field, TypeAdapter
 
 from app.domain.signals import IntakeVerdict
 from app.settings import Settings
-from web import control_api, shapes
+from web import alerts_api, control_api, shapes
 from web.answers import answer, conditional_answer, page_answer
 from web.json_body import read_json
 from web.limits import SIGNALS_PER_REQUEST_MAX
@@ -175,5 +175,6 @@ ROUTES: tuple[Route, ...] = (
             ("/api/snapshot", snapshot, NoQuery, shapes.Snapshot, "Everything the dashboard starts from"),
         )
     ),
+    *alerts_api.ROUTES,
     *control_api.ROUTES,
 )

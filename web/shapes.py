@@ -11,7 +11,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.domain.alerts import AlertChange
 from app.domain.ess import EssState
+from app.domain.health import Status
 from app.domain.orders import AttemptState, OrderPurpose, OrderState
 from app.domain.policy import RiskMode
 from app.domain.signals import IntakeVerdict, Side, SignalState
@@ -237,6 +239,26 @@ class SignalPage(Shape):
 
 class OrderPage(Shape):
     items: list[OrderItem]
+    next: str | None
+
+
+class AlertItem(Shape):
+    alert_id: str
+    component: str
+    status: Status = Field(description="DEGRADED or CRITICAL: how bad it is, or was when it was cleared")
+    cause: str
+    open: bool
+    raised_at: datetime
+    changed_at: datetime
+    cleared_at: datetime | None
+    last_change: AlertChange
+    occurrences: int = Field(description="How often it came back soon after it had cleared, and the first time")
+    revision: int
+    delivered: dict[str, int] = Field(description="By channel, the newest revision that it took")
+
+
+class AlertPage(Shape):
+    items: list[AlertItem]
     next: str | None
 
 

@@ -122,6 +122,10 @@ class UseCases(Protocol):
         """Newest first. A foreign cursor raises `ValueError`."""
         ...
 
+    def list_alerts(self, *, only_open: bool, after: str | None, limit: int) -> Page:
+        """`web.shapes.AlertItem`s, newest first. A foreign cursor raises `ValueError`."""
+        ...
+
     def list_positions(self) -> Sequence[Mapping[str, Any]]:
         """Those that are not flat."""
         ...

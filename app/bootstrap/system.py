@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -14,10 +14,11 @@ import structlog
 from celery import Celery
 
 from app.adapters.binance.rest import RestExchange
+from app.adapters.celery.queue_lengths import RedisQueueLengths
 from app.adapters.celery.task_queue import CeleryTaskQueue, producer
 from app.adapters.disk.buffer import Bounds, DiskBuffer
 from app.adapters.disk.buffered_publisher import BufferedEventPublisher
-from app.adapters.disk.codecs import EventCodec, SignalCodec
+from app.adapters.disk.codecs import AlertCodec, EventCodec, SignalCodec
 from app.adapters.disk.token_file import TokenFile
 from app.adapters.postgres.engine import create_engine
 from app.adapters.postgres.outage_gate import GuardedUnitOfWorkFactory, OutageGate
@@ -28,20 +29,25 @@ from app.adapters.redis.client import connect
 from app.adapters.redis.event_stream import RedisEventPublisher, RedisEventSource, connect_publisher
 from app.adapters.redis.hint_latch import RedisHintLatch
 from app.adapters.redis.market_data import RedisMarketData
+from app.adapters.redis.progress import RedisProgressBoard
 from app.adapters.redis.rate_budget import RedisRateBudget
 from app.adapters.system_clock import SystemClock, random_id, random_share, random_text
 from app.adapters.until_done import UntilDone
+from app.bootstrap.alerting import open_channels
 from app.bootstrap.exchange import open_exchange, refuse_unsafe_key
 from app.domain.events import Event
 from app.domain.signals import Signal
 from app.ports import (
     AdmissionWindow,
+    AlertChannel,
     BufferUnavailableError,
     Clock,
     DurableBuffer,
     Exchange,
     MarketData,
     MarketDataSink,
+    ProgressBoard,
+    QueueLengths,
     TaskQueue,
     UnitOfWorkFactory,
 )
@@ -58,6 +64,7 @@ from app.services.drain_spool import DrainSpool
 from app.services.exit_position import ExitPosition
 from app.services.hear_order_update import HearOrderUpdate
 from app.services.issue_token import IssueToken
+from app.services.keep_alerts import KeepAlerts
 from app.services.know_symbols import KnowSymbols
 from app.services.place_order import PlaceOrder
 from app.services.policy_cache import PolicyCache
@@ -97,6 +104,7 @@ SAFETY_SHARES = {
 }
 # Events tell of what Postgres knows: the newest are kept. Signals were promised: what does not fit is refused.
 EVENT_BUFFER_BOUNDS = Bounds(records_max=10_000, bytes_max=256 << 20)
+ALERT_JOURNAL_BOUNDS = Bounds(bytes_max=16 << 20)
 SIGNAL_SPOOL_BOUNDS = Bounds(bytes_max=256 << 20)
 TOKEN_FILE = "known-tokens.json"  # hashes of tokens that Postgres accepted lately, for when it is away
 RATE_GATE_FILE = "rate_gate.json"  # what the exchange has forbidden this machine, until when
@@ -143,6 +151,11 @@ class System:
     set_up: SetUp
     refuse_unsafe_key: Callable[[], None]  # raises when the key of a real exchange may withdraw
     console: Console
+    policy: PolicyCache
+    progress: ProgressBoard
+    queue_lengths: QueueLengths
+    keep_alerts: KeepAlerts
+    alert_channels: Sequence[AlertChannel]
     close: Callable[[], None]
 
     def __enter__(self) -> System:
@@ -191,6 +204,7 @@ def open_system(
     buffers = settings.state_dir / "buffer"
     event_buffer = DiskBuffer(buffers / "events", EventCodec(), EVENT_BUFFER_BOUNDS)
     signal_spool = DiskBuffer(buffers / "signals", SignalCodec(), SIGNAL_SPOOL_BOUNDS)
+    alert_journal = DiskBuffer(buffers / "alerts", AlertCodec(), ALERT_JOURNAL_BOUNDS)
     replay_events = ReplayEvents(event_buffer, RedisEventPublisher(link), clock)
     replaying = UntilDone(replay_events, name="replay-events")
     publisher = BufferedEventPublisher(
@@ -255,6 +269,7 @@ def open_system(
         replaying.stop()
         signal_spool.close()
         event_buffer.close()
+        alert_journal.close()
         rest.close()
         engine.dispose()
         link.close()
@@ -370,6 +385,11 @@ def open_system(
             signal_spool=signal_spool,
             stage=settings.stage.value,
         ),
+        policy=policy,
+        progress=RedisProgressBoard(link),
+        queue_lengths=RedisQueueLengths(link),
+        keep_alerts=KeepAlerts(unit_of_work, alert_journal, publisher),
+        alert_channels=open_channels(settings),
         close=close,
     )
 

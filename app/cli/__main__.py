@@ -21,6 +21,7 @@ COMMANDS = {
     "policy": ("policy", "The risk policy: show, mode, set, history, rollback."),
     "panic": ("panic", "Cancel and close everything straight at the exchange; needs nothing else alive."),
     "chaos": ("chaos", "Break a system of its own from a seed and check every promise."),
+    "alerts": ("alerts", "Alerts: what is wrong and what was; send a test to every channel."),
     "replay": ("replay", "Send recorded signals and wait for what becomes of them."),
 }
 

@@ -89,6 +89,7 @@ def process_table(
             "health",
             *_gunicorn("app.health.wsgi:app", settings.bind_host, settings.health_port, HEALTH_THREADS, state),
             probe=answers_http(f"{urls['health']}/live"),
+            after=(),  # it is what tells that nothing else starts
         ),
         python(
             "flower",

@@ -1,4 +1,4 @@
-"""The four routes of the health service."""
+"""The routes of the health service."""
 
 from __future__ import annotations
 
@@ -10,19 +10,40 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from app.bootstrap import System
-from app.health import checks
-from app.health.checks import Check, Examination, Status, heartbeat_check
+from app.domain.health import Finding, Status, worst
+from app.health.alarm import Alarm
+from app.health.check_list import DEPENDS_ON
+from app.health.checks import Check
 from app.health.metrics import SystemCollector
+from app.health.watch import Watch
 
-PROCESSES = ("worker-critical", "worker-orders", "worker-default", "beat", "listener")
+
+class HealthService:
+    """The watch and the alarm of one process."""
+
+    def __init__(self, system: System, checks: Mapping[str, Check]) -> None:
+        self.system = system
+        self.alarm = Alarm(system)
+        self.watch = Watch(system, checks, DEPENDS_ON, on_findings=self.alarm.follow)
+
+    def start(self) -> None:
+        self.alarm.start()
+        self.watch.start()
+
+    def stop(self) -> None:
+        self.watch.stop()
+        self.alarm.stop()
+
+    def findings(self) -> list[Finding]:
+        """Every component, the delivery of alerts among them."""
+        return [*self.watch.findings(), self.alarm.delivery_finding()]
 
 
-def create_app(system: System) -> Flask:
-    """`/live`, `/ready`, `/health`, `/metrics`; every answer comes within a few seconds, whatever is down."""
+def create_app(service: HealthService) -> Flask:
+    """`/live`, `/ready`, `/health`, `/metrics`; the first three answer at once, whatever is down."""
     app = Flask(__name__, static_folder=None)
-    examine = Examination(system, checks_of(system))
     registry = CollectorRegistry()
-    registry.register(SystemCollector(system, examine))
+    registry.register(SystemCollector(service.system, service.findings))
 
     @app.get("/live")
     def live() -> Mapping[str, Any]:
@@ -31,21 +52,29 @@ def create_app(system: System) -> Flask:
     @app.get("/ready")
     def ready() -> tuple[Mapping[str, Any], int]:
         reasons = [
-            {"component": finding.component, "cause": finding.cause}
-            for finding in examine()
-            if finding.status is Status.CRITICAL
+            {"component": each.component, "cause": each.cause, "because_of": each.because_of}
+            for each in service.findings()
+            if each.status is Status.CRITICAL
         ]
         return {"ready": not reasons, "reasons": reasons}, 503 if reasons else 200
 
     @app.get("/health")
     def health() -> Mapping[str, Any]:
-        findings = examine()
-        order = [Status.OK, Status.DEGRADED, Status.CRITICAL]
-        worst = max((finding.status for finding in findings), key=order.index)
+        findings = service.findings()
         return {
-            "status": worst.value,
-            "at": system.clock.now().isoformat(),
-            "components": [finding.as_json() for finding in findings],
+            "status": worst(findings).value,
+            "at": service.system.clock.now().isoformat(),
+            "components": [_as_json(finding) for finding in findings],
+            "alerts": [
+                {
+                    "alert_id": alert.alert_id,
+                    "component": alert.component,
+                    "status": alert.status.value,
+                    "cause": alert.cause,
+                    "raised_at": alert.raised_at.isoformat(),
+                }
+                for alert in service.alarm.open_alerts()
+            ],
         }
 
     @app.get("/metrics")
@@ -55,18 +84,12 @@ def create_app(system: System) -> Flask:
     return app
 
 
-def checks_of(system: System) -> Mapping[str, Check]:
-    """Every check by component."""
-    run = system.settings.state_dir / "run"
+def _as_json(finding: Finding) -> Mapping[str, Any]:
     return {
-        "postgres": checks.check_postgres,
-        "redis": checks.check_redis,
-        "exchange": checks.check_exchange,
-        "emergency_stop": checks.check_emergency_stop,
-        "policy": checks.check_policy,
-        "event_buffer": checks.check_event_buffer,
-        "signal_spool": checks.check_signal_spool,
-        "market_data": checks.check_market_data,
-        "unresolved_attempts": checks.check_unresolved_attempts,
-        **{name: heartbeat_check(name, run / f"{name}.ready") for name in PROCESSES},
+        "component": finding.component,
+        "status": finding.status.value,
+        "cause": finding.cause,
+        "because_of": finding.because_of,
+        "latency_ms": None if finding.latency_ms is None else round(finding.latency_ms, 2),
+        "age_seconds": None if finding.age_seconds is None else round(finding.age_seconds, 3),
     }

@@ -2,64 +2,30 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeoutError
-from dataclasses import dataclass, replace
+import shutil
+from collections.abc import Callable
 from datetime import timedelta
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from app.bootstrap import System
 from app.domain.ess import EssState
+from app.domain.health import Finding, Status
 from app.ports import (
     BufferUnavailableError,
     DatabaseUnavailableError,
     DurableBuffer,
-    ExchangeError,
+    EventsUnavailableError,
+    UnreadablePolicyError,
     WindowUnavailableError,
 )
 
-log = structlog.get_logger(__name__)
-
-DEADLINE_SECONDS = 2.0
-HEARTBEAT_SECONDS_MAX = 10.0
-MARKET_DATA_SECONDS_MAX = 10.0
+MARKET_DATA_SECONDS_MAX = 5.0  # older, and the gates deny by default
 POLICY_CHECK_LIMIT = 50
-
-
-class Status(StrEnum):
-    """How a component is; CRITICAL makes the system not ready."""
-
-    OK = "OK"
-    DEGRADED = "DEGRADED"
-    CRITICAL = "CRITICAL"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """What a check found. `age_seconds` is how old the fact behind it is, None when it was asked just now."""
-
-    component: str
-    status: Status
-    cause: str | None = None
-    latency_ms: float | None = None
-    age_seconds: float | None = None
-
-    def as_json(self) -> Mapping[str, Any]:
-        """The shape of `/health`."""
-        return {
-            "component": self.component,
-            "status": self.status.value,
-            "cause": self.cause,
-            "latency_ms": None if self.latency_ms is None else round(self.latency_ms, 2),
-            "age_seconds": None if self.age_seconds is None else round(self.age_seconds, 3),
-        }
-
+RECONCILED_SECONDS_MAX = 30.0  # six passes
+DISK_FREE_DEGRADED_BYTES = 1 << 30  # what the buffers may hold, and room for the write-ahead log
+DISK_FREE_CRITICAL_BYTES = 128 << 20
+MEGABYTE = 1 << 20
 
 Check = Callable[[System], Finding]
 
@@ -85,18 +51,6 @@ def check_redis(system: System) -> Finding:
     return Finding(component="redis", status=Status.OK)
 
 
-def check_exchange(system: System) -> Finding:
-    """Does the exchange answer, by its own clock?"""
-    try:
-        offset_ms = system.exchange.now_ms() - int(system.clock.now().timestamp() * 1000)
-    except ExchangeError as error:
-        return Finding(component="exchange", status=Status.CRITICAL, cause=str(error))
-    if abs(offset_ms) > 1_000:
-        cause = f"our clock differs from the exchange's by {offset_ms} ms (corrected for)"
-        return Finding(component="exchange", status=Status.DEGRADED, cause=cause)
-    return Finding(component="exchange", status=Status.OK)
-
-
 def check_emergency_stop(system: System) -> Finding:
     """Is the emergency stop letting entries through?"""
     try:
@@ -113,15 +67,74 @@ def check_emergency_stop(system: System) -> Finding:
 
 
 def check_policy(system: System) -> Finding:
-    """Is there a policy, and how long ago was it read?"""
+    """Is there a policy that can be read, and do workers decide by a fresh one?"""
     try:
         with system.unit_of_work() as uow:
             policy = uow.control.current_policy(now=system.clock.now())
     except DatabaseUnavailableError as error:
         return Finding(component="policy", status=Status.CRITICAL, cause=f"unreadable: {error}")
+    except UnreadablePolicyError as error:
+        return Finding(component="policy", status=Status.CRITICAL, cause=f"every entry is denied: {error}")
     if policy is None:
         return Finding(component="policy", status=Status.CRITICAL, cause="no policy: every entry is denied")
     return Finding(component="policy", status=Status.OK)
+
+
+def check_event_bus(system: System) -> Finding:
+    """Does the live event stream answer?"""
+    try:
+        system.events.bounds()
+    except EventsUnavailableError as error:
+        return Finding(component="event_bus", status=Status.CRITICAL, cause=str(error))
+    return Finding(component="event_bus", status=Status.OK)
+
+
+def check_ledger(system: System) -> Finding:
+    """Did the newest comparison with the exchange's books find them equal, and is it recent?"""
+    try:
+        with system.unit_of_work() as uow:
+            last = uow.control.last_reconciliation()
+    except DatabaseUnavailableError as error:
+        return Finding(component="ledger", status=Status.CRITICAL, cause=f"unreadable: {error}")
+    if last is None:
+        return Finding(component="ledger", status=Status.DEGRADED, cause="never compared with the exchange's books")
+    age = (system.clock.now() - last.at).total_seconds()
+    if last.differences:
+        first = last.differences[0]
+        cause = (
+            f"{len(last.differences)} differences from the exchange, e.g. {first.subject}: "
+            f"ours={first.ours}, theirs={first.theirs}"
+        )
+        return Finding(component="ledger", status=Status.CRITICAL, cause=cause, age_seconds=age)
+    if age > RECONCILED_SECONDS_MAX:
+        cause = f"last compared {age:.0f} s ago"
+        return Finding(component="ledger", status=Status.DEGRADED, cause=cause, age_seconds=age)
+    return Finding(component="ledger", status=Status.OK, age_seconds=age)
+
+
+def disk_check(free_bytes: Callable[[Path], int]) -> Check:
+    """The check of the file systems that hold our state."""
+
+    def check_disk(system: System) -> Finding:
+        state = system.settings.state_dir
+        folders = [each for each in (state, state / "buffer", state / "postgres") if each.exists()]
+        try:
+            free = min(free_bytes(each) for each in folders)
+        except (OSError, ValueError) as error:
+            return Finding(component="disk", status=Status.CRITICAL, cause=f"unreadable: {error}")
+        cause = f"{free // MEGABYTE} MB free in the state directory"
+        if free < DISK_FREE_CRITICAL_BYTES:
+            return Finding(component="disk", status=Status.CRITICAL, cause=cause)
+        if free < DISK_FREE_DEGRADED_BYTES:
+            return Finding(component="disk", status=Status.DEGRADED, cause=cause)
+        return Finding(component="disk", status=Status.OK)
+
+    return check_disk
+
+
+def free_bytes(path: Path) -> int:
+    """What an ordinary user may still write there."""
+    return shutil.disk_usage(path).free
 
 
 def check_market_data(system: System) -> Finding:
@@ -177,55 +190,3 @@ def _buffer_finding(component: str, buffer: DurableBuffer[Any], system: System) 
         since = "" if age is None else f", the oldest for {age:.1f} s"
         return Finding(component=component, status=Status.DEGRADED, cause="; ".join(causes) + since, age_seconds=age)
     return Finding(component=component, status=Status.OK)
-
-
-def heartbeat_check(name: str, path: Path) -> Check:
-    """The check of a process of this machine, by the file it keeps touching."""
-
-    def check(system: System) -> Finding:
-        try:
-            touched_at = path.stat().st_mtime
-        except FileNotFoundError:
-            return Finding(component=name, status=Status.CRITICAL, cause="not started")
-        age = system.clock.now().timestamp() - touched_at
-        if age > HEARTBEAT_SECONDS_MAX:
-            return Finding(component=name, status=Status.CRITICAL, cause=f"silent for {age:.1f} s", age_seconds=age)
-        return Finding(component=name, status=Status.OK, age_seconds=age)
-
-    return check
-
-
-class Examination:
-    """Runs all checks side by side; one that hangs costs its own deadline and is reported as such."""
-
-    def __init__(self, system: System, checks: Mapping[str, Check]) -> None:
-        self._system = system
-        self._checks = checks
-        self._pool = ThreadPoolExecutor(max_workers=2 * len(checks), thread_name_prefix="check")
-        self._running: dict[str, Future[Finding]] = {}
-
-    def __call__(self) -> list[Finding]:
-        """Every finding, in the order of the checks, within `DEADLINE_SECONDS`."""
-        began = time.monotonic()
-        for name, check in self._checks.items():
-            previous = self._running.get(name)
-            # A check that still hangs from last time is not started again: threads are bounded.
-            if previous is None or previous.done():
-                self._running[name] = self._pool.submit(self._timed, check)
-        return [self._answer(name, began + DEADLINE_SECONDS) for name in self._checks]
-
-    def _timed(self, check: Check) -> Finding:
-        began = time.monotonic()
-        finding = check(self._system)
-        return replace(finding, latency_ms=1000 * (time.monotonic() - began))
-
-    def _answer(self, name: str, deadline: float) -> Finding:
-        try:
-            return self._running[name].result(timeout=max(0.0, deadline - time.monotonic()))
-        except FutureTimeoutError:
-            cause = f"no answer within {DEADLINE_SECONDS:g} s"
-            return Finding(component=name, status=Status.CRITICAL, cause=cause)
-        except Exception as error:
-            # A check that fails is a finding, never an outage of health itself.
-            log.exception("check_failed", component=name)
-            return Finding(component=name, status=Status.CRITICAL, cause=f"the check failed: {type(error).__name__}")

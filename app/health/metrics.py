@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from app.bootstrap import System
-from app.health.checks import Examination, Status
+from app.domain.health import Finding, Status
 from app.ports import BufferUnavailableError, DatabaseUnavailableError, DurableBuffer, WindowUnavailableError
 
 _STATUS_VALUES = {Status.OK: 0, Status.DEGRADED: 1, Status.CRITICAL: 2}
@@ -18,9 +18,9 @@ _STATUS_VALUES = {Status.OK: 0, Status.DEGRADED: 1, Status.CRITICAL: 2}
 class SystemCollector(Collector):
     """Collects from the system itself; what cannot be read is absent, never a made-up zero."""
 
-    def __init__(self, system: System, examine: Examination) -> None:
+    def __init__(self, system: System, findings: Callable[[], Sequence[Finding]]) -> None:
         self._system = system
-        self._examine = examine
+        self._findings = findings
 
     def collect(self) -> Iterable[Metric]:
         """All metrics of one scrape."""
@@ -33,7 +33,7 @@ class SystemCollector(Collector):
         status = GaugeMetricFamily(
             "qt_component_status", "0 OK, 1 DEGRADED, 2 CRITICAL, by component", labels=["component"]
         )
-        for finding in self._examine():
+        for finding in self._findings():
             status.add_metric([finding.component], _STATUS_VALUES[finding.status])
         return status
 

@@ -15,6 +15,7 @@ from app.ports.clock import Clock
 from app.ports.database import (
     EQUITY_POINTS_MAX,
     PAGE_ROWS_MAX,
+    AlertRepository,
     ConstraintViolatedError,
     ControlRepository,
     DatabaseUnavailableError,
@@ -46,6 +47,14 @@ from app.ports.exchange import (
     SubmitReply,
     Unknown,
 )
+from app.ports.health import (
+    AlertChannel,
+    AlertNotDeliveredError,
+    Progress,
+    ProgressBoard,
+    ProgressUnavailableError,
+    QueueLengths,
+)
 from app.ports.market_data import MarketData, MarketDataSink
 from app.ports.rate_budget import Lane, RateBudget, Wait
 from app.ports.read_models import ReadModels
@@ -56,6 +65,9 @@ __all__ = [
     "EQUITY_POINTS_MAX",
     "PAGE_ROWS_MAX",
     "AdmissionWindow",
+    "AlertChannel",
+    "AlertNotDeliveredError",
+    "AlertRepository",
     "BufferFullError",
     "BufferStatus",
     "BufferUnavailableError",
@@ -90,7 +102,11 @@ __all__ = [
     "OverfilledError",
     "Page",
     "Popped",
+    "Progress",
+    "ProgressBoard",
+    "ProgressUnavailableError",
     "QueryReply",
+    "QueueLengths",
     "RateBudget",
     "RateLimits",
     "ReadModels",

@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
+from app.domain.alerts import Alert
 from app.domain.ess import EmergencyStop
 from app.domain.events import Event
 from app.domain.exposure import Exposure
@@ -323,6 +324,22 @@ class ControlRepository(Protocol):
         ...
 
 
+class AlertRepository(Protocol):
+    """What was wrong, when, and whether it still is."""
+
+    def save(self, alert: Alert) -> None:
+        """Insert or replace; an older revision than the stored one changes nothing."""
+        ...
+
+    def open(self) -> Sequence[Alert]:
+        """Not cleared, oldest first."""
+        ...
+
+    def page(self, *, only_open: bool, after: str | None, limit: int) -> Page:
+        """Newest first."""
+        ...
+
+
 class UnitOfWork(AbstractContextManager["UnitOfWork"], Protocol):
     """One transaction. Leaving without `commit` rolls back. Events given to `emit` are published after the commit."""
 
@@ -330,6 +347,7 @@ class UnitOfWork(AbstractContextManager["UnitOfWork"], Protocol):
     orders: OrderRepository
     ledger: LedgerRepository
     control: ControlRepository
+    alerts: AlertRepository
 
     def emit(self, *events: Event) -> None:
         """Publish these once the commit has succeeded."""

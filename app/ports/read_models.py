@@ -30,6 +30,10 @@ class ReadModels(Protocol):
         """Newest first."""
         ...
 
+    def alerts(self, *, only_open: bool, after: str | None, limit: int) -> Page:
+        """Newest first."""
+        ...
+
     def positions(self, quotes: Mapping[str, Quote], *, now: datetime) -> Sequence[Mapping[str, Any]]:
         """Those that are not flat, by symbol, valued at the quotes' mark prices."""
         ...

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from app.domain.alerts import Alert
 from app.domain.ess import EmergencyStop
 from app.domain.events import Event, EventType
 from app.domain.fills import Fill
+from app.domain.health import Status
 from app.domain.money import plain
 from app.domain.orders import Order
 from app.domain.policy import PolicyVersion
@@ -143,5 +145,23 @@ def ess_changed(stop: EmergencyStop, at: datetime) -> Event:
             "cooldown_until": None if stop.cooldown_until is None else stop.cooldown_until.isoformat(),
             "trip_count": stop.trip_count,
             "reset_count": stop.reset_count,
+        },
+    )
+
+
+def health_alert(alert: Alert) -> Event:
+    """An alert was raised, changed or cleared; `status` is OK once it is over."""
+    return event(
+        EventType.HEALTH_ALERT,
+        alert.changed_at,
+        {
+            "alert_id": alert.alert_id,
+            "component": alert.component,
+            "status": (alert.status if alert.is_open else Status.OK).value,
+            "cause": alert.cause,
+            "change": alert.last_change.value,
+            "raised_at": alert.raised_at.isoformat(),
+            "cleared_at": None if alert.cleared_at is None else alert.cleared_at.isoformat(),
+            "occurrences": alert.occurrences,
         },
     )

@@ -79,6 +79,10 @@ class Console:
         """Newest first."""
         return self.read_models.orders(after=after, limit=limit)
 
+    def list_alerts(self, *, only_open: bool, after: str | None, limit: int) -> Page:
+        """Newest first."""
+        return self.read_models.alerts(only_open=only_open, after=after, limit=limit)
+
     def list_positions(self) -> Sequence[Mapping[str, Any]]:
         """Those that are not flat, valued at the newest marks."""
         return self.read_models.positions(self.market.quotes(), now=self.clock.now())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -53,6 +53,12 @@ class PolicyCache:
                 log.error("policy_unreadable", error=str(error))  # noqa: TRY400 (the sentence says it all)
                 self._version = None
             return self._version
+
+    @property
+    def loaded_at(self) -> datetime | None:
+        """When what is held was read; None when nothing is. Reads nothing."""
+        known = self._version
+        return None if known is None else known.loaded_at
 
     def invalidate(self) -> None:
         """Forget, so that the next `current` reads."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from app import ports
-from tests.fakes import celery, clock, disk, exchange, postgres, redis
+from tests.fakes import alerts, celery, clock, disk, exchange, postgres, redis
 
 PAIRS = [
     (ports.Clock, clock.FakeClock),
@@ -30,6 +30,10 @@ PAIRS = [
     (ports.OrderRepository, postgres.FakeOrders),
     (ports.LedgerRepository, postgres.FakeLedger),
     (ports.ControlRepository, postgres.FakeControl),
+    (ports.AlertRepository, postgres.FakeAlerts),
+    (ports.ProgressBoard, redis.FakeProgressBoard),
+    (ports.QueueLengths, redis.FakeQueueLengths),
+    (ports.AlertChannel, alerts.FakeChannel),
     (ports.UnitOfWork, postgres.FakeUnitOfWork),
     (ports.UnitOfWorkFactory, postgres.FakeUnitOfWorkFactory),
 ]

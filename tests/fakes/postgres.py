@@ -14,10 +14,12 @@ from decimal import Decimal
 from types import TracebackType
 from typing import Any, TypeVar
 
+from app.adapters.postgres.alerts import alert_item
 from app.adapters.postgres.cursors import encode_cursor, limit_of, sequence_before
 from app.adapters.postgres.items import decision_item, order_item, policy_item, signal_item, verdict_item
 from app.adapters.postgres.policy_body import policy_to_body
 from app.adapters.postgres.transaction import UnitOfWorkFailedError, UnitOfWorkFinishedError
+from app.domain.alerts import Alert
 from app.domain.ess import EmergencyStop, EssState
 from app.domain.events import Event
 from app.domain.exposure import Exposure
@@ -31,6 +33,7 @@ from app.domain.positions import Position
 from app.domain.reconciliation import Difference, Pass
 from app.domain.signals import SIGNAL_TRANSITIONS, Side, Signal, SignalEvent, SignalState, StoredSignal
 from app.ports import (
+    AlertRepository,
     ConstraintViolatedError,
     ControlRepository,
     DatabaseUnavailableError,
@@ -70,6 +73,7 @@ class _State:
     audit: list[Mapping[str, Any]] = field(default_factory=list)
     last_pass: Pass | None = None
     opened_at: datetime | None = None
+    alerts: dict[str, Alert] = field(default_factory=dict)  # in the order of their sequence
 
     def copy(self) -> _State:
         values = {each.name: getattr(self, each.name) for each in fields(self)}
@@ -164,6 +168,7 @@ class FakeUnitOfWork:
     orders: OrderRepository
     ledger: LedgerRepository
     control: ControlRepository
+    alerts: AlertRepository
 
     def __init__(self, database: FakeDatabase, publisher: EventPublisher) -> None:
         self._database = database
@@ -181,6 +186,7 @@ class FakeUnitOfWork:
         self.orders = FakeOrders(tables)
         self.ledger = FakeLedger(tables)
         self.control = FakeControl(tables, self._try_lock)
+        self.alerts = FakeAlerts(tables)
         return self
 
     def emit(self, *events: Event) -> None:
@@ -710,6 +716,33 @@ class FakeControl:
     def try_lock(self, name: str) -> bool:
         self._tables.require_open()
         return self._try_lock(name)
+
+
+class FakeAlerts:
+    """`app.ports.AlertRepository`."""
+
+    def __init__(self, tables: _Tables) -> None:
+        self._tables = tables
+
+    def save(self, alert: Alert) -> None:
+        known = self._tables.state.alerts.get(alert.alert_id)
+        if known is not None and alert.revision < known.revision:
+            return
+        delivered = {**known.delivered, **alert.delivered} if known is not None else alert.delivered
+        self._tables.state.alerts[alert.alert_id] = replace(alert, delivered=delivered)
+
+    def open(self) -> Sequence[Alert]:
+        return [alert for alert in self._tables.state.alerts.values() if alert.is_open]
+
+    def page(self, *, only_open: bool, after: str | None, limit: int) -> Page:
+        numbered = list(enumerate(self._tables.state.alerts.values(), start=1))
+        return _page(
+            [(number, alert) for number, alert in numbered if alert.is_open or not only_open],
+            number=lambda row: row[0],
+            item=lambda row: alert_item(row[1]),
+            after=after,
+            limit=limit,
+        )
 
 
 _ORDER_MUTABLE = (

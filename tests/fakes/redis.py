@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 
@@ -17,6 +17,8 @@ from app.ports import (
     OfferResult,
     OfferVerdict,
     Popped,
+    Progress,
+    ProgressUnavailableError,
     RateLimits,
     Wait,
     WindowStatus,
@@ -240,3 +242,41 @@ class FakeHintLatch:
 
     def release_hint(self, name: str) -> None:
         self._claims.pop(name, None)
+
+
+class FakeProgressBoard:
+    """`app.ports.ProgressBoard`. `is_away`: Redis does not answer."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self.noted: dict[str, tuple[datetime, Progress]] = {}
+        self.is_away = False
+
+    def note(self, progress: Progress) -> None:
+        if not self.is_away:
+            self.noted[progress.name] = (self._now(), progress)
+
+    def forget(self, name: str) -> None:
+        if not self.is_away:
+            self.noted.pop(name, None)
+
+    def all(self) -> Sequence[Progress]:
+        if self.is_away:
+            raise ProgressUnavailableError("the fake Redis is away")
+        return [
+            replace(progress, age_seconds=(self._now() - at).total_seconds())
+            for _, (at, progress) in sorted(self.noted.items())
+        ]
+
+
+class FakeQueueLengths:
+    """`app.ports.QueueLengths`."""
+
+    def __init__(self, **lengths: int) -> None:
+        self.lengths = lengths
+        self.is_away = False
+
+    def waiting(self) -> Mapping[str, int]:
+        if self.is_away:
+            raise ProgressUnavailableError("the fake Redis is away")
+        return dict(self.lengths)

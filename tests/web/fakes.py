@@ -17,6 +17,20 @@ from app.ports import DatabaseUnavailableError, EventsUnavailableError, Page
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 AT = "2026-03-01T12:00:00.000000Z"
 
+ALERT = {
+    "alert_id": "a1",
+    "component": "redis",
+    "status": "CRITICAL",
+    "cause": "no answer within 1.5 s",
+    "open": False,
+    "raised_at": AT,
+    "changed_at": AT,
+    "cleared_at": AT,
+    "last_change": "CLEARED",
+    "occurrences": 1,
+    "revision": 2,
+    "delivered": {"webhook": 2},
+}
 TOKENS = {
     "read-token": frozenset({"read"}),
     "signals-token": frozenset({"signals"}),
@@ -272,6 +286,11 @@ class FakeSystem:
     def list_orders(self, *, after: str | None, limit: int) -> Page:
         self._work()
         return Page(items=[order_item()], next=None)
+
+    def list_alerts(self, *, only_open: bool, after: str | None, limit: int) -> Page:
+        self._work()
+        self.calls.append(("alerts", only_open, after, limit))
+        return Page(items=[ALERT], next=None)
 
     def list_positions(self) -> Sequence[Mapping[str, Any]]:
         self._work()

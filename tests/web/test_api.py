@@ -19,6 +19,7 @@ READABLE = {
     "/api/signals": "SignalPage",
     "/api/signals/s-1": "SignalExplanation",
     "/api/orders": "OrderPage",
+    "/api/alerts": "AlertPage",
     "/api/positions": "PositionPage",
     "/api/portfolio": "Portfolio",
     "/api/equity": "EquityPage",
@@ -115,6 +116,11 @@ def test_an_unusable_parameter_is_named(client: FlaskClient, query: str, paramet
     response = client.get(f"/api/signals?{query}", headers=READ)
     assert response.status_code == 400
     assert {error["parameter"] for error in response.get_json(force=True)["errors"]} == {parameter}
+
+
+def test_only_open_alerts_are_asked_for_by_name(client: FlaskClient, system: FakeSystem) -> None:
+    assert client.get("/api/alerts?open=true&limit=5", headers=READ).status_code == 200
+    assert system.calls == [("alerts", True, None, 5)]
 
 
 def test_a_signal_that_does_not_exist_is_404(client: FlaskClient) -> None:

@@ -63,6 +63,10 @@ class QuestionError(ExchangeError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class NoBudgetError(QuestionError):
+    """The question was not asked: our own rate budget has nothing left for it now."""
+
+
 class RestExchange:
     """`app.ports.Exchange` on one host. Thread-safe; make it after forking; nothing is ever sent twice.
 
@@ -98,6 +102,10 @@ class RestExchange:
         """The exchange's clock as well as we know it, in ms; `ExchangeError` when it is not known."""
         return self.clock.now_ms()
 
+    def ask_time_ms(self) -> int:
+        """One round trip to the exchange for its clock; raises `QuestionError`."""
+        return self._budgeted_server_ms()
+
     def _server_ms(self) -> int:
         return self._question(weights.TIME, (), wire.parse_server_time)
 
@@ -109,7 +117,7 @@ class RestExchange:
         """For what this client asks of its own accord, without a caller's budget; a closed gate holds for it too."""
         wait = self._budget.acquire(weight=endpoint.weight, orders=endpoint.orders, lane=Lane.SAFETY)
         if wait is not None:
-            raise QuestionError(
+            raise NoBudgetError(
                 f"{endpoint.method} {endpoint.path}: no rate budget: {wait.reason}", retry_after_seconds=wait.seconds
             )
 

@@ -1,4 +1,4 @@
-"""Events and signals as JSON values and back, exactly."""
+"""Events, signals and alerts as JSON values and back, exactly."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from app.domain.alerts import Alert, AlertChange
 from app.domain.events import Event, EventType
+from app.domain.health import Status
 from app.domain.signals import ModelVote, Side, Signal
 
 
@@ -70,4 +72,41 @@ class SignalCodec:
             },
             correlation_id=value["correlation_id"],
             producer=value["producer"],
+        )
+
+
+class AlertCodec:
+    """`app.domain.alerts.Alert`; one line a revision."""
+
+    def key(self, item: Alert) -> str:
+        return f"{item.alert_id}.{item.revision}"
+
+    def to_json(self, item: Alert) -> Any:
+        return {
+            "component": item.component,
+            "status": item.status.value,
+            "cause": item.cause,
+            "raised_at": item.raised_at.isoformat(),
+            "changed_at": item.changed_at.isoformat(),
+            "cleared_at": None if item.cleared_at is None else item.cleared_at.isoformat(),
+            "occurrences": item.occurrences,
+            "last_change": item.last_change.value,
+            "delivered": dict(item.delivered),
+        }
+
+    def from_json(self, key: str, value: Any) -> Alert:
+        alert_id, _, revision = key.rpartition(".")
+        cleared_at = value["cleared_at"]
+        return Alert(
+            alert_id=alert_id,
+            revision=int(revision),
+            component=value["component"],
+            status=Status(value["status"]),
+            cause=value["cause"],
+            raised_at=datetime.fromisoformat(value["raised_at"]),
+            changed_at=datetime.fromisoformat(value["changed_at"]),
+            cleared_at=None if cleared_at is None else datetime.fromisoformat(cleared_at),
+            occurrences=value["occurrences"],
+            last_change=AlertChange(value["last_change"]),
+            delivered=value["delivered"],
         )

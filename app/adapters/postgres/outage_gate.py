@@ -119,6 +119,7 @@ class GuardedUnitOfWork(UnitOfWork):
         self.orders = entered.orders
         self.ledger = entered.ledger
         self.control = entered.control
+        self.alerts = entered.alerts
         return self
 
     def emit(self, *events: Event) -> None:

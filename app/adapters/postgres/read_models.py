@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from app.adapters.postgres.alerts import PostgresAlerts
 from app.adapters.postgres.control import PostgresControl
 from app.adapters.postgres.cursors import limit_of
 from app.adapters.postgres.explanation import explain
@@ -79,6 +80,11 @@ class PostgresReadModels(ReadModels):
         """Newest first."""
         with self._moment() as transaction:
             return PostgresOrders(transaction).page(after=after, limit=limit)
+
+    def alerts(self, *, only_open: bool, after: str | None, limit: int) -> Page:
+        """Newest first."""
+        with self._moment() as transaction:
+            return PostgresAlerts(transaction).page(only_open=only_open, after=after, limit=limit)
 
     def positions(self, quotes: Mapping[str, Quote], *, now: datetime) -> Sequence[Mapping[str, Any]]:
         """Those that are not flat, by symbol, valued at the quotes' mark prices."""

@@ -9,7 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
 from app.adapters.postgres.column_types import Moment, Money
+from app.domain.alerts import AlertChange
 from app.domain.ess import EssState
+from app.domain.health import Status
 from app.domain.orders import AttemptState, OrderPurpose, OrderState, OrderType, TimeInForce
 from app.domain.signals import Side, SignalState
 
@@ -45,6 +47,7 @@ ORDER_IS_CHASING = sa.text("orders.state = 'CHASING'")
 ORDER_IS_UNBOOKED = sa.text("orders.executed_quantity > orders.booked_quantity")
 ATTEMPT_IS_OPEN = sa.text("attempts.state IN ('SENDING', 'UNKNOWN')")
 ATTEMPT_HAS_ENDED = sa.text("attempts.state NOT IN ('SENDING', 'UNKNOWN')")
+ALERT_IS_OPEN = sa.text("alerts.cleared_at IS NULL")
 ATTEMPT_WAS_TROUBLED = sa.text("(attempts.unknown_since IS NOT NULL OR attempts.state = 'NOT_SENT')")
 
 signals = sa.Table(
@@ -332,4 +335,24 @@ audit = sa.Table(
     sa.Column("action", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("detail", pg.JSONB, nullable=False),
+)
+
+alerts = sa.Table(
+    "alerts",
+    metadata,
+    sa.Column("alert_id", sa.Text, primary_key=True),
+    sa.Column("sequence", sa.BigInteger, sa.Identity(always=True), nullable=False, unique=True),
+    sa.Column("component", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("cause", sa.Text, nullable=False),
+    sa.Column("raised_at", _time, nullable=False),
+    sa.Column("changed_at", _time, nullable=False),
+    sa.Column("cleared_at", _time),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("occurrences", sa.Integer, nullable=False),
+    sa.Column("last_change", sa.Text, nullable=False),
+    sa.Column("delivered", pg.JSONB, nullable=False),  # channel -> the newest revision delivered
+    _one_of("status", Status),
+    _one_of("last_change", AlertChange),
+    sa.Index("ix_alerts_open", "sequence", postgresql_where=ALERT_IS_OPEN),
 )

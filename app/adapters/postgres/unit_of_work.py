@@ -8,6 +8,7 @@ from types import TracebackType
 import sqlalchemy as sa
 from sqlalchemy import exc
 
+from app.adapters.postgres.alerts import PostgresAlerts
 from app.adapters.postgres.control import PostgresControl
 from app.adapters.postgres.ledger import PostgresLedger
 from app.adapters.postgres.orders import PostgresOrders
@@ -15,6 +16,7 @@ from app.adapters.postgres.signals import PostgresSignals
 from app.adapters.postgres.transaction import Transaction, UnitOfWorkFinishedError, core_errors
 from app.domain.events import Event
 from app.ports import (
+    AlertRepository,
     ControlRepository,
     EventPublisher,
     LedgerRepository,
@@ -36,6 +38,7 @@ class PostgresUnitOfWork(UnitOfWork):
     orders: OrderRepository
     ledger: LedgerRepository
     control: ControlRepository
+    alerts: AlertRepository
 
     def __init__(self, engine: sa.Engine, publisher: EventPublisher) -> None:
         self._engine = engine
@@ -55,6 +58,7 @@ class PostgresUnitOfWork(UnitOfWork):
         self.orders = PostgresOrders(transaction)
         self.ledger = PostgresLedger(transaction)
         self.control = PostgresControl(transaction)
+        self.alerts = PostgresAlerts(transaction)
         return self
 
     def emit(self, *events: Event) -> None:
