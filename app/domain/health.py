@@ -1,16 +1,14 @@
-"""What health knows of a component, how sure it must be before it says so, and which failure explains which."""
+"""What health knows of a component, and how sure it must be before it says so."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 # A state is told once it has lasted this long: one slow answer on a busy machine is not an illness.
 CONFIRM = timedelta(seconds=1)
-# What hangs on a server needs a moment to find it again; until then its silence is that server's doing.
-RECOVERY = timedelta(seconds=10)
 
 
 class Status(StrEnum):
@@ -41,7 +39,7 @@ class Finding:
     because_of: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
     """One component's told state, and what it looks like lately."""
 
@@ -57,30 +55,6 @@ class Confirmation:
             return Confirmation(told=seen)
         # Not sure yet: the old state, and how it was measured, stand.
         return Confirmation(told=self.told, differs_since=since)
-
-
-@dataclass(slots=True)
-class Attribution:
-    """Names, for each failure, the failure behind it. `depends_on` is component -> what it cannot work without."""
-
-    depends_on: Mapping[str, Sequence[str]]
-    _failed_at: dict[str, datetime] = field(default_factory=dict)
-
-    def __call__(self, findings: Sequence[Finding], *, now: datetime) -> list[Finding]:
-        """The findings, those that another one explains marked with it."""
-        for finding in findings:
-            if finding.status is Status.CRITICAL:
-                self._failed_at[finding.component] = now
-        return [self._explained(finding, now) for finding in findings]
-
-    def _explained(self, finding: Finding, now: datetime) -> Finding:
-        if finding.status is Status.OK:
-            return finding
-        for root in self.depends_on.get(finding.component, ()):
-            failed_at = self._failed_at.get(root)
-            if failed_at is not None and now - failed_at <= RECOVERY:
-                return replace(finding, because_of=root)
-        return finding
 
 
 def worst(findings: Sequence[Finding]) -> Status:

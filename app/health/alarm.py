@@ -12,8 +12,9 @@ import structlog
 
 from app.adapters.alerts.courier import AlertCourier
 from app.bootstrap import System
-from app.domain.alerts import Alert, AlertBook, AlertChange
+from app.domain.alerts import Alert, AlertChange
 from app.domain.health import Finding, Status
+from app.health.alert_book import AlertBook
 from app.ports import DatabaseUnavailableError
 
 log = structlog.get_logger(__name__)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 import structlog
 
 from app.bootstrap import System
-from app.domain.health import Attribution, Confirmation, Finding, Status
+from app.domain.health import Confirmation, Finding, Status
+from app.health.attribution import Attribution
 from app.health.checks import Check
 
 log = structlog.get_logger(__name__)

@@ -14,6 +14,7 @@ import pytest
 from app.adapters.system_clock import SystemClock
 from app.domain import alerts, health
 from app.domain.health import Finding, Status
+from app.health import alert_book
 from app.health import watch as watching
 from app.health.application import HealthService, create_app
 from app.health.watch import Watch
@@ -47,7 +48,7 @@ def patients(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Patient]]:
     monkeypatch.setattr(watching, "TICK_SECONDS", PERIOD)
     monkeypatch.setattr(watching, "DEADLINE_SECONDS", 0.2)
     monkeypatch.setattr(health, "CONFIRM", timedelta(seconds=0.4))
-    monkeypatch.setattr(alerts, "RAISE_AFTER", timedelta(seconds=0.2))
+    monkeypatch.setattr(alert_book, "RAISE_AFTER", timedelta(seconds=0.2))
     monkeypatch.setattr(alerts, "CLEAR_AFTER", timedelta(seconds=0.2))
     made = {name: Patient(name) for name in ("postgres", "signal_spool")}
     yield made
@@ -89,6 +90,7 @@ def test_a_check_that_hangs_is_told_critical_and_back_and_holds_up_no_other(
 
 
 def test_a_check_that_fails_is_a_finding(watch: Watch, patients: dict[str, Patient]) -> None:
+    wait_until(lambda: states(watch) == WELL, seconds=5, what="all to be well")
     patients["postgres"].raises = RuntimeError("a bug")
     wait_until(lambda: states(watch)["postgres"] is Status.CRITICAL, seconds=5, what="the failure to be told")
     (finding, _) = watch.findings()

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from app.domain.alerts import CLEAR_AFTER_MAX, REOPEN_WITHIN, Alert, AlertBook, AlertChange
+from app.domain.alerts import CLEAR_AFTER_MAX, Alert, AlertChange
 from app.domain.health import Finding, Status
+from app.health.alert_book import REOPEN_WITHIN, AlertBook
 from tests.fakes.clock import FIRST_MOMENT as NOW
 
 TICK = 0.25
