@@ -60,12 +60,12 @@ class Settings(BaseModel):
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
-        """Settings from `QT_*` variables; empty values count as not given; `SettingsError` names what is wrong."""
-        values = {
-            name: environ[f"QT_{name.upper()}"]
-            for name in cls.model_fields
-            if environ.get(f"QT_{name.upper()}", "") != ""
-        }
+        """Settings from `QT_*` variables; empty values count as not given; `SettingsError` names what is wrong.
+
+        Each may come from a file instead, as container secrets do: `QT_DATABASE_URL_FILE=/run/secrets/database_url`.
+        """
+        given = {name: _value(f"QT_{name.upper()}", environ) for name in cls.model_fields}
+        values = {name: value for name, value in given.items() if value != ""}
         values.setdefault("state_dir", str(default_state_dir(environ)))
         try:
             return cls.model_validate(values)
@@ -73,6 +73,19 @@ class Settings(BaseModel):
             first = error.errors(include_input=False, include_url=False)[0]
             variable = "QT_" + ".".join(str(part) for part in first["loc"]).upper()
             raise SettingsError(f"{variable}: {first['msg']}") from None
+
+
+def _value(variable: str, environ: Mapping[str, str]) -> str:
+    direct, path = environ.get(variable, ""), environ.get(f"{variable}_FILE", "")
+    if direct and path:
+        raise SettingsError(f"{variable}: given twice, by itself and by {variable}_FILE")
+    if not path:
+        return direct
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text"
+        raise SettingsError(f"{variable}_FILE: cannot read {path}: {reason}") from error
 
 
 def default_state_dir(environ: Mapping[str, str]) -> Path:

@@ -23,12 +23,13 @@ STREAM_HOSTS = {
 def choose_exchange(settings: Settings, state: StateDirectory, *, market: str | None, speed: float | None) -> Exchange:
     """The exchange of this system; contradictory wishes end the command."""
     if settings.exchange_url is None:
-        key, secret = _paper_credentials(state)
+        key, secret = _given_credentials(settings) or _paper_credentials(state)
         base = f"{LOOPBACK}:{settings.exchange_port}"
         return Exchange(f"http://{base}", f"ws://{base}", key, secret, is_paper=True, market=market, speed=speed)
     if market is not None or speed is not None:
         raise CommandFailure("--market and --speed are for the paper exchange; QT_EXCHANGE_URL names another one")
-    if settings.exchange_key is None or settings.exchange_secret is None:
+    credentials = _given_credentials(settings)
+    if credentials is None:
         raise CommandFailure("QT_EXCHANGE_URL needs QT_EXCHANGE_KEY and QT_EXCHANGE_SECRET beside it")
     parts = urlsplit(settings.exchange_url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -39,10 +40,15 @@ def choose_exchange(settings: Settings, state: StateDirectory, *, market: str | 
     return Exchange(
         settings.exchange_url.rstrip("/"),
         stream_url.rstrip("/"),
-        settings.exchange_key.get_secret_value(),
-        settings.exchange_secret.get_secret_value(),
+        *credentials,
         is_paper=False,
     )
+
+
+def _given_credentials(settings: Settings) -> tuple[str, str] | None:
+    if settings.exchange_key is None or settings.exchange_secret is None:
+        return None
+    return settings.exchange_key.get_secret_value(), settings.exchange_secret.get_secret_value()
 
 
 def _paper_credentials(state: StateDirectory) -> tuple[str, str]:

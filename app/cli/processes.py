@@ -114,8 +114,7 @@ def system_urls(settings: Settings, exchange: Exchange) -> dict[str, str]:
 
 def child_environment(settings: Settings, servers: Servers, exchange: Exchange) -> Mapping[str, str]:
     """Our environment with the settings of this system: the only way by which secrets reach its processes."""
-    return {
-        **os.environ,
+    explicit = {
         "PYTHONPATH": str(REPOSITORY),
         "PYTHONUNBUFFERED": "1",
         "QT_STATE_DIR": str(settings.state_dir),
@@ -132,6 +131,9 @@ def child_environment(settings: Settings, servers: Servers, exchange: Exchange) 
         "QT_EXCHANGE_SECRET": exchange.secret,
         "QT_STAGE": settings.stage.value,
     }
+    # What was read from a file must not be given twice.
+    files = {f"{name}_FILE" for name in explicit}
+    return {name: value for name, value in os.environ.items() if name not in files} | explicit
 
 
 def _gunicorn(application: str, host: str, port: int, threads: int, state: StateDirectory) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ def command(market: str | None, speed: float | None, producer: bool) -> None:
     standard error. QT_* variables choose ports, state directory, servers and exchange.
     """
     settings = read_settings()
-    market = _absolute(market)
+    market = absolute_market(market)
     state = state_directory(settings)
     state.create()
     with state.exclusive():
@@ -34,7 +34,7 @@ def command(market: str | None, speed: float | None, producer: bool) -> None:
             raise CommandFailure(f"cannot go on{where}: {error.strerror or error}") from error
 
 
-def _absolute(market: str | None) -> str | None:
+def absolute_market(market: str | None) -> str | None:
     """The exchange runs in another directory: a folder of candles is meant from the caller's."""
     if market is None or market.startswith("seed:"):
         return market

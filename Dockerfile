@@ -1,0 +1,29 @@
+# One image for every process; the command chooses which: `run NAME` of the process table (./qt run --help).
+
+FROM python:3.11-slim-bookworm AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN python -m venv /opt/venv
+COPY requirements.lock /tmp/requirements.lock
+# Every package is pinned by hash; nothing is compiled, so the build needs no compiler.
+RUN /opt/venv/bin/pip install --require-hashes --only-binary :all: --requirement /tmp/requirements.lock
+
+FROM python:3.11-slim-bookworm
+# A fixed number, so that volumes keep their owner over rebuilt images.
+RUN groupadd --gid 10001 qt && useradd --uid 10001 --gid qt --no-create-home --home-dir /var/lib/quantum-trader qt \
+    && install --directory --owner qt --group qt --mode 0711 /var/lib/quantum-trader
+COPY --from=build /opt/venv /opt/venv
+WORKDIR /opt/quantum-trader
+COPY celeryconfig.py ./
+COPY app app
+COPY tasks tasks
+COPY web web
+COPY migrations migrations
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONPATH=/opt/quantum-trader \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    QT_STATE_DIR=/var/lib/quantum-trader
+USER qt
+VOLUME /var/lib/quantum-trader
+ENTRYPOINT ["python", "-P", "-m", "app.cli"]
+CMD ["--help"]
