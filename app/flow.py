@@ -55,6 +55,7 @@ SWEEPS: Mapping[Step, float] = {
     # The process that filled a buffer empties it itself; these are for what it left behind when it died.
     Step("signals.drain", Queue.DEFAULT): 1.0,
     Step("events.replay", Queue.DEFAULT): 1.0,
+    Step("events.mend", Queue.DEFAULT): 5.0,
     Step("orders.sweep", Queue.ORDERS): 1.0,
     Step("ess.acknowledge", Queue.CRITICAL): 1.0,
     Step("ess.watch", Queue.CRITICAL): 1.0,

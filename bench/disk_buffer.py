@@ -25,7 +25,7 @@ from app.adapters.disk.codecs import EventCodec
 from app.adapters.disk.directory import sync_data
 from app.adapters.disk.line import encode
 from app.adapters.redis.client import connect
-from app.adapters.redis.event_stream import RedisEventPublisher
+from app.adapters.redis.event_stream import RedisEventMending, RedisEventPublisher
 from app.domain.events import Event, EventType
 from app.ports import Loss
 from tests.support.servers import valkey_server
@@ -158,6 +158,9 @@ def main() -> None:
             bench_append(folder, batch)
         bench_replay(folder, "to nobody", lambda _: None)
         link = connect(server.url(), answer_seconds_max=5.0)
+        mending = RedisEventMending(link)
+        mending.begin_anew()
+        mending.declare_whole()
         publisher = RedisEventPublisher(link)
         bench_replay(folder, "into the event stream", publisher.deliver)
         bench_without_buffer(publisher.deliver)

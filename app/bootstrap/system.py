@@ -26,7 +26,12 @@ from app.adapters.postgres.read_models import PostgresReadModels
 from app.adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
 from app.adapters.redis.admission_window import RedisAdmissionWindow
 from app.adapters.redis.client import connect
-from app.adapters.redis.event_stream import RedisEventPublisher, RedisEventSource, connect_publisher
+from app.adapters.redis.event_stream import (
+    RedisEventMending,
+    RedisEventPublisher,
+    RedisEventSource,
+    connect_publisher,
+)
 from app.adapters.redis.hint_latch import RedisHintLatch
 from app.adapters.redis.market_data import RedisMarketData
 from app.adapters.redis.progress import RedisProgressBoard
@@ -66,6 +71,7 @@ from app.services.hear_order_update import HearOrderUpdate
 from app.services.issue_token import IssueToken
 from app.services.keep_alerts import KeepAlerts
 from app.services.know_symbols import KnowSymbols
+from app.services.mend_events import MendEvents
 from app.services.place_order import PlaceOrder
 from app.services.policy_cache import PolicyCache
 from app.services.reconcile import Reconcile
@@ -130,6 +136,7 @@ class System:
     drain_spool: DrainSpool
     event_buffer: DurableBuffer[Event]
     replay_events: ReplayEvents
+    mend_events: MendEvents
     carry_on: Callable[[], None]  # take up, in the background, what an earlier process left on the disk
     dispatch_signals: DispatchSignals
     sweep_signals: SweepSignals
@@ -205,12 +212,10 @@ def open_system(
     event_buffer = DiskBuffer(buffers / "events", EventCodec(), EVENT_BUFFER_BOUNDS)
     signal_spool = DiskBuffer(buffers / "signals", SignalCodec(), SIGNAL_SPOOL_BOUNDS)
     alert_journal = DiskBuffer(buffers / "alerts", AlertCodec(), ALERT_JOURNAL_BOUNDS)
-    replay_events = ReplayEvents(event_buffer, RedisEventPublisher(link), clock)
-    replaying = UntilDone(replay_events, name="replay-events")
     publisher = BufferedEventPublisher(
         RedisEventPublisher(publishing_link, on_unpublished=lambda events, error: publisher.keep(events, error)),
         event_buffer,
-        on_kept=replaying.wake,
+        on_kept=lambda: replaying.wake(),
     )
     budget = RedisRateBudget(
         link,
@@ -229,6 +234,9 @@ def open_system(
     )
     unit_of_work, exchange = adapters.unit_of_work, adapters.exchange
     window, tasks = adapters.window, adapters.tasks
+    mend_events = MendEvents(unit_of_work, RedisEventMending(link))
+    replay_events = ReplayEvents(event_buffer, RedisEventPublisher(link), mend_events, clock)
+    replaying = UntilDone(replay_events, name="replay-events")
     latch = RedisHintLatch(link)
     market = RedisMarketData(link)
     policy = PolicyCache(unit_of_work, clock)
@@ -293,6 +301,7 @@ def open_system(
         drain_spool=drain_spool,
         event_buffer=event_buffer,
         replay_events=replay_events,
+        mend_events=mend_events,
         carry_on=carry_on,
         dispatch_signals=DispatchSignals(
             unit_of_work=unit_of_work,

@@ -32,7 +32,15 @@ from app.ports.database import (
     UnreadablePolicyError,
 )
 from app.ports.durable_buffer import BufferFullError, BufferStatus, BufferUnavailableError, DurableBuffer, Loss
-from app.ports.events import EventDelivery, EventPublisher, EventSource, EventsUnavailableError
+from app.ports.event_record import EventRepository, RecordedEvent
+from app.ports.events import (
+    EventDelivery,
+    EventMending,
+    EventPublisher,
+    EventsForgottenError,
+    EventSource,
+    EventsUnavailableError,
+)
 from app.ports.exchange import (
     Exchange,
     ExchangeError,
@@ -77,8 +85,11 @@ __all__ = [
     "DatabaseUnavailableError",
     "DurableBuffer",
     "EventDelivery",
+    "EventMending",
     "EventPublisher",
+    "EventRepository",
     "EventSource",
+    "EventsForgottenError",
     "EventsUnavailableError",
     "Exchange",
     "ExchangeError",
@@ -110,6 +121,7 @@ __all__ = [
     "RateBudget",
     "RateLimits",
     "ReadModels",
+    "RecordedEvent",
     "Rejected",
     "RetryAfter",
     "SecondOpenAttemptError",

@@ -23,6 +23,7 @@ from app.domain.policy import Policy, PolicyVersion
 from app.domain.positions import Position
 from app.domain.reconciliation import Difference, Pass
 from app.domain.signals import Side, Signal, SignalEvent, SignalState, StoredSignal
+from app.ports.event_record import EventRepository
 
 
 class DatabaseUnavailableError(Exception):
@@ -348,9 +349,10 @@ class UnitOfWork(AbstractContextManager["UnitOfWork"], Protocol):
     ledger: LedgerRepository
     control: ControlRepository
     alerts: AlertRepository
+    events: EventRepository
 
     def emit(self, *events: Event) -> None:
-        """Publish these once the commit has succeeded."""
+        """Record these with the commit, and publish them once it has succeeded."""
         ...
 
     def commit(self) -> None: ...

@@ -10,12 +10,14 @@ from app.domain.events import Event, EventType
 from app.ports import (
     BufferUnavailableError,
     Clock,
+    DatabaseUnavailableError,
     DurableBuffer,
     EventDelivery,
     EventsUnavailableError,
     Loss,
 )
 from app.services import announcements
+from app.services.mend_events import MendEvents
 
 BATCH_MAX = 500
 RUN_SECONDS_MAX = 2.0
@@ -29,18 +31,20 @@ class ReplayEvents:
 
     buffer: DurableBuffer[Event]
     stream: EventDelivery
+    mend: MendEvents
     clock: Clock
 
     def __call__(self) -> bool:
         """Whether nothing is left to replay."""
         try:
+            self.mend()  # what the stream forgot came before what waits
             delivered = self.buffer.replay(
                 self.stream.deliver, on_lost=self._tell, batch_max=BATCH_MAX, seconds_max=RUN_SECONDS_MAX
             )
             if delivered:
                 log.info("events_replayed", count=delivered)
             return not self.buffer.has_backlog()
-        except EventsUnavailableError as error:
+        except (EventsUnavailableError, DatabaseUnavailableError) as error:
             log.debug("events_wait", error=str(error))
         except BufferUnavailableError as error:
             log.error("event_buffer_unreadable", error=str(error))  # noqa: TRY400 - its text says it all

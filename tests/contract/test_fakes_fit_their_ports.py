@@ -21,6 +21,8 @@ PAIRS = [
     (ports.MarketDataSink, redis.FakeMarketData),
     (ports.EventPublisher, redis.FakeEvents),
     (ports.EventDelivery, redis.FakeEvents),
+    (ports.EventMending, redis.FakeEvents),
+    (ports.EventRepository, postgres.FakeEventRecord),
     (ports.EventSource, redis.FakeEvents),
     (ports.DurableBuffer, disk.FakeBuffer),
     (ports.HintLatch, redis.FakeHintLatch),

@@ -38,11 +38,13 @@ from app.ports import (
     ControlRepository,
     DatabaseUnavailableError,
     EventPublisher,
+    EventRepository,
     LedgerRepository,
     NewDecision,
     OrderRepository,
     OverfilledError,
     Page,
+    RecordedEvent,
     SecondOpenAttemptError,
     SignalRepository,
     UnreadablePolicyError,
@@ -74,6 +76,8 @@ class _State:
     last_pass: Pass | None = None
     opened_at: datetime | None = None
     alerts: dict[str, Alert] = field(default_factory=dict)  # in the order of their sequence
+    events: list[tuple[int, datetime, Event]] = field(default_factory=list)  # number, recorded at, event
+    events_drawn: int = 0
 
     def copy(self) -> _State:
         values = {each.name: getattr(self, each.name) for each in fields(self)}
@@ -101,6 +105,7 @@ class FakeDatabase:
             )
         )
         self.commits = 0
+        self.now = now  # for what the database stamps by its own clock
         self.named_locks: dict[str, FakeUnitOfWork] = {}
         self.is_away = False
         self.policy_is_unreadable = False
@@ -148,6 +153,10 @@ class _Tables:
         return self._state
 
     @property
+    def now(self) -> datetime:
+        return self._database.now
+
+    @property
     def policy_is_unreadable(self) -> bool:
         return self._database.policy_is_unreadable
 
@@ -169,38 +178,43 @@ class FakeUnitOfWork:
     ledger: LedgerRepository
     control: ControlRepository
     alerts: AlertRepository
+    events: EventRepository
 
     def __init__(self, database: FakeDatabase, publisher: EventPublisher) -> None:
         self._database = database
         self._publisher = publisher
         self._tables: _Tables | None = None
-        self._events: list[Event] = []
+        self._emitted: list[Event] = []
 
     def __enter__(self) -> FakeUnitOfWork:
         if self._tables is not None:
             raise UnitOfWorkFinishedError("a unit of work is entered once at a time")
         self._database.require_up()
         self._tables = tables = _Tables(self._database)
-        self._events = []
+        self._emitted = []
         self.signals = FakeSignals(tables)
         self.orders = FakeOrders(tables)
         self.ledger = FakeLedger(tables)
         self.control = FakeControl(tables, self._try_lock)
         self.alerts = FakeAlerts(tables)
+        self.events = FakeEventRecord(tables)
         return self
 
     def emit(self, *events: Event) -> None:
         if self._tables is None:
             raise UnitOfWorkFinishedError("events belong to an open unit of work")
-        self._events.extend(events)
+        self._emitted.extend(events)
 
     def commit(self) -> None:
         if self._tables is None:
             raise UnitOfWorkFinishedError("a unit of work commits once")
         if self._tables.failed:
             raise UnitOfWorkFailedError("a statement of this unit of work failed: nothing of it can be committed")
+        events, self._emitted = self._emitted, []
+        for event in events:
+            self._tables.state.events_drawn += 1
+            self._tables.state.events.append((self._tables.state.events_drawn, self._database.now, event))
         self._database.commit(self._tables.state, begun_at_commit=self._tables.begun_at_commit)
-        events, self._events = self._events, []
         self._release()
         if events:
             self._publisher.publish(events)
@@ -208,7 +222,7 @@ class FakeUnitOfWork:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._events = []
+        self._emitted = []
         self._release()
 
     def _release(self) -> None:
@@ -771,3 +785,35 @@ def _page(
         items=[item(each) for each in shown],
         next=encode_cursor(number(shown[-1])) if len(found) > limit else None,
     )
+
+
+class FakeEventRecord:
+    """`app.ports.EventRepository`; time passes by `FakeDatabase.now`."""
+
+    def __init__(self, tables: _Tables) -> None:
+        self._tables = tables
+
+    def recorded(self, *, after: int, limit: int) -> Sequence[RecordedEvent]:
+        return [
+            RecordedEvent(number=number, event_id=event.event_id, age_seconds=self._age(at))
+            for number, at, event in self._tables.state.events
+            if number > after
+        ][:limit]
+
+    def number_before(self, *, age_seconds: float) -> int:
+        return max((number for number, at, _ in self._tables.state.events if self._age(at) >= age_seconds), default=0)
+
+    def newest_number(self) -> int:
+        return max((number for number, _, _ in self._tables.state.events), default=0)
+
+    def read(self, numbers: Sequence[int]) -> Sequence[Event]:
+        return [event for number, _, event in self._tables.state.events if number in set(numbers)]
+
+    def forget(self, *, older_than_seconds: float, limit: int) -> int:
+        events = self._tables.state.events
+        old = [row for row in events[:limit] if self._age(row[1]) >= older_than_seconds]
+        self._tables.state.events = [row for row in events if row not in old]
+        return len(old)
+
+    def _age(self, recorded_at: datetime) -> float:
+        return (self._tables.now - recorded_at).total_seconds()

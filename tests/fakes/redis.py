@@ -11,6 +11,7 @@ from decimal import ROUND_FLOOR, Decimal
 from app.domain.events import Event, SequencedEvent
 from app.domain.market import FundingRate, Quote
 from app.ports import (
+    EventsForgottenError,
     EventsUnavailableError,
     Lane,
     Offer,
@@ -188,25 +189,40 @@ class FakeMarketData:
 
 
 class FakeEvents:
-    """`app.ports.EventPublisher`, `EventDelivery`, `EventSource` over one list; at most `capacity` newest are held.
+    """`app.ports.EventPublisher`, `EventDelivery`, `EventMending`, `EventSource` over one list of `capacity` newest.
 
     An empty read answers at once instead of blocking: nothing can arrive while a single-threaded test waits.
-    `is_away`: what is published is lost, quietly, as the port says.
+    `is_away`: what is published is lost, quietly, as the port says; so it is until a stream that forgot was mended.
     """
 
     def __init__(self, *, capacity: int = 10_000) -> None:
         self._capacity = capacity
         self._held: list[SequencedEvent] = []
         self._newest = 0
+        self._checked: int | None = None
+        self._is_whole = True
         self.is_away = False
 
     def publish(self, events: Sequence[Event]) -> None:
-        if not self.is_away:
+        if not self.is_away and self._is_whole:
             self.deliver(events)
 
     def deliver(self, events: Sequence[Event]) -> None:
-        if self.is_away:
-            raise EventsUnavailableError("the fake stream is away")
+        self._answer()
+        if not self._is_whole:
+            raise EventsForgottenError("the fake stream forgot its end")
+        self.restore(events)
+
+    def is_whole(self) -> bool:
+        self._answer()
+        return self._is_whole
+
+    def begin_anew(self) -> None:
+        self._answer()
+        self._newest += 1_000
+
+    def restore(self, events: Sequence[Event]) -> None:
+        self._answer()
         for event in events:
             if any(each.event.event_id == event.event_id for each in self._held):
                 continue
@@ -214,16 +230,42 @@ class FakeEvents:
             self._held.append(SequencedEvent(sequence=self._newest, event=event))
         self._held = self._held[-self._capacity :]
 
+    def declare_whole(self) -> None:
+        self._answer()
+        self._is_whole = True
+
+    def missing(self, event_ids: Sequence[str]) -> Sequence[str]:
+        self._answer()
+        held = {each.event.event_id for each in self._held}
+        return [event_id for event_id in event_ids if event_id not in held]
+
+    def checked_until(self) -> int | None:
+        self._answer()
+        return self._checked
+
+    def note_checked(self, number: int) -> None:
+        self._answer()
+        self._checked = number
+
     def read(self, *, after: int, block_seconds: float, limit: int) -> Sequence[SequencedEvent]:
         return [each for each in self._held if each.sequence > after][:limit]
 
     def bounds(self) -> tuple[int, int]:
         return (self._held[0].sequence, self._newest) if self._held else (0, 0)
 
+    def forget(self, count: int) -> None:
+        """As a server that was killed and came back without the newest."""
+        del self._held[len(self._held) - count :]
+        self._is_whole = False
+
     @property
     def published(self) -> list[Event]:
         """Every event still held, oldest first."""
         return [each.event for each in self._held]
+
+    def _answer(self) -> None:
+        if self.is_away:
+            raise EventsUnavailableError("the fake stream is away")
 
 
 class FakeHintLatch:

@@ -120,6 +120,7 @@ class GuardedUnitOfWork(UnitOfWork):
         self.ledger = entered.ledger
         self.control = entered.control
         self.alerts = entered.alerts
+        self.events = entered.events
         return self
 
     def emit(self, *events: Event) -> None:

@@ -356,3 +356,14 @@ alerts = sa.Table(
     _one_of("last_change", AlertChange),
     sa.Index("ix_alerts_open", "sequence", postgresql_where=ALERT_IS_OPEN),
 )
+
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("number", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("event_id", sa.Text, nullable=False),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("at", _time, nullable=False),
+    sa.Column("payload", pg.JSONB, nullable=False),
+    sa.Column("recorded_at", _time, nullable=False, server_default=sa.func.clock_timestamp()),
+)

@@ -10,6 +10,7 @@ from sqlalchemy import exc
 
 from app.adapters.postgres.alerts import PostgresAlerts
 from app.adapters.postgres.control import PostgresControl
+from app.adapters.postgres.events import PostgresEvents
 from app.adapters.postgres.ledger import PostgresLedger
 from app.adapters.postgres.orders import PostgresOrders
 from app.adapters.postgres.signals import PostgresSignals
@@ -19,6 +20,7 @@ from app.ports import (
     AlertRepository,
     ControlRepository,
     EventPublisher,
+    EventRepository,
     LedgerRepository,
     OrderRepository,
     SignalRepository,
@@ -39,51 +41,59 @@ class PostgresUnitOfWork(UnitOfWork):
     ledger: LedgerRepository
     control: ControlRepository
     alerts: AlertRepository
+    events: EventRepository
 
     def __init__(self, engine: sa.Engine, publisher: EventPublisher) -> None:
         self._engine = engine
         self._publisher = publisher
         self._connection: sa.Connection | None = None
         self._transaction: Transaction | None = None
-        self._events: list[Event] = []
+        self._emitted: list[Event] = []
 
     def __enter__(self) -> PostgresUnitOfWork:
         if self._connection is not None:
             raise UnitOfWorkFinishedError("a unit of work is entered once at a time")
         with core_errors():
             self._connection = self._engine.connect()
-        self._events = []
+        self._emitted = []
         self._transaction = transaction = Transaction(self._connection)
         self.signals = PostgresSignals(transaction)
         self.orders = PostgresOrders(transaction)
         self.ledger = PostgresLedger(transaction)
         self.control = PostgresControl(transaction)
         self.alerts = PostgresAlerts(transaction)
+        self.events = self._record = PostgresEvents(transaction)
         return self
 
     def emit(self, *events: Event) -> None:
         """Remember events for after the commit."""
         if self._connection is None:
             raise UnitOfWorkFinishedError("events belong to an open unit of work")
-        self._events.extend(events)
+        self._emitted.extend(events)
 
     def commit(self) -> None:
-        """Commit, give the connection back, publish. A commit whose answer was lost raises
-        `DatabaseUnavailableError` and publishes nothing: whether it happened is for the caller's idempotence."""
+        """Commit with the record of the events, give the connection back, publish.
+
+        A commit whose answer was lost raises `DatabaseUnavailableError` and publishes nothing: whether it happened is
+        for the caller's idempotence, and events that it recorded are published by who mends the stream.
+        """
         if self._connection is None or self._transaction is None:
             raise UnitOfWorkFinishedError("a unit of work commits once")
         self._transaction.require_sound()
+        events, self._emitted = self._emitted, []
+        if events:
+            # Last, so that their numbers are drawn after every lock was granted: what follows from them is above them.
+            self._record.add(events)
         with core_errors():
             self._connection.commit()
         self._release()
-        events, self._events = self._events, []
         if events:
             self._publisher.publish(events)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._events = []
+        self._emitted = []
         self._release()
 
     def _release(self) -> None:

@@ -38,6 +38,10 @@ class RedisUnavailableError(Exception):
     """Redis did not answer in time, refused, or was away a moment ago; carries its cause."""
 
 
+class ScriptUnknownError(RedisUnavailableError):
+    """Redis answers, and has forgotten what it was told since it last started."""
+
+
 @dataclass(frozen=True)
 class LuaScript:
     """A Lua script of this package and the digest by which Redis knows it."""
@@ -97,22 +101,42 @@ class RedisLink:
         script: LuaScript,
         keys: Sequence[str],
         arguments: Sequence[str | bytes | int],
-        *,
-        when_unknown: Sequence[str | bytes | int] | None = None,
     ) -> Any:
-        """Run a script atomically by its digest; a server that does not know it yet is given the text.
+        """Run a script atomically by its digest; a server that does not know it yet is given the text."""
 
-        With `when_unknown` as its arguments then: scripts are forgotten when a server restarts, so it may have.
+        def evaluate(_: redis.Redis) -> Any:
+            try:
+                return self._exchange(_by_digest(script, keys, arguments))
+            except redis.exceptions.NoScriptError:
+                return self._exchange(("EVAL", script.text, len(keys), *keys, *arguments))
+
+        return self.call(evaluate)
+
+    def run_if_known(self, script: LuaScript, keys: Sequence[str], arguments: Sequence[str | bytes | int]) -> Any:
+        """As `run`, but a server that was not given the script with `load` answers `ScriptUnknownError`.
+
+        Scripts live in a server's memory alone: one that does not know ours any more has restarted.
         """
 
         def evaluate(_: redis.Redis) -> Any:
             try:
-                return self._exchange(("EVALSHA", script.digest, len(keys), *keys, *arguments))
+                return self._exchange(_by_digest(script, keys, arguments))
             except redis.exceptions.NoScriptError:
-                first = arguments if when_unknown is None else when_unknown
-                return self._exchange(("EVAL", script.text, len(keys), *keys, *first))
+                return ScriptUnknownError
 
-        return self.call(evaluate)
+        answer = self.call(evaluate)
+        if answer is ScriptUnknownError:
+            raise ScriptUnknownError(f"{self._name} does not know the script: it has restarted")
+        return answer
+
+    def load(self, script: LuaScript) -> None:
+        """Let the server know the script."""
+        self.call(lambda client: client.script_load(script.text))
+
+    def knows(self, script: LuaScript) -> bool:
+        """Whether the server was given the script since it started."""
+        answer: Any = self.call(lambda client: client.script_exists(script.digest))
+        return bool(answer[0])
 
     def close(self) -> None:
         """Close every connection of the pool."""
@@ -170,6 +194,12 @@ class RedisLink:
     def _succeeded(self) -> None:
         if self._breaker.succeeded():
             log.info("redis_back", link=self._name)
+
+
+def _by_digest(
+    script: LuaScript, keys: Sequence[str], arguments: Sequence[str | bytes | int]
+) -> Sequence[str | bytes | int]:
+    return ("EVALSHA", script.digest, len(keys), *keys, *arguments)
 
 
 def _packed(command: Sequence[str | bytes | int]) -> bytes:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -10,17 +11,20 @@ import orjson
 import redis
 import structlog
 
-from app.adapters.redis.client import LuaScript, RedisLink, RedisUnavailableError, connect
+from app.adapters.redis.client import LuaScript, RedisLink, RedisUnavailableError, ScriptUnknownError, connect
 from app.domain.events import Event, EventType, SequencedEvent
-from app.ports import EventsUnavailableError
+from app.ports import EventsForgottenError, EventsUnavailableError
 
 STREAM_EVENTS_MAX = 10_000  # trimmed to about this many, whole nodes of the stream at a time
+REMEMBERED_EVENTS_MAX = 3 * STREAM_EVENTS_MAX  # ids by which an event that is published again is known
 EVENTS_PER_CALL_MAX = 500  # more are published in several steps
 PUBLISH_SECONDS_MAX = 0.04  # each for connecting and for the answer: a caller waits behind a commit
 BLOCK_SECONDS_MAX = 30.0
 _ANSWER_MARGIN_SECONDS = 1.0  # a blocking read may be answered this much after its time
 
-_SCRIPT = LuaScript.beside(__file__, "event_stream.lua")
+# Known to a server only while its stream is whole: what a restarted one has forgotten comes before anything new.
+_PUBLISH = LuaScript.beside(__file__, "event_stream.lua")
+_MEND = LuaScript(f"-- mending\n{_PUBLISH.text}")
 log = structlog.get_logger(__name__)
 
 OnUnpublished = Callable[[Sequence[Event], Exception], None]
@@ -41,7 +45,8 @@ class RedisEventPublisher:
     """`app.ports.EventPublisher`. What could not be published goes to `on_unpublished` and is counted.
 
     After a time-out the events may be in the stream all the same; publishing them again changes nothing as long as
-    their ids are among the newest `STREAM_EVENTS_MAX`.
+    their ids are among the newest `REMEMBERED_EVENTS_MAX`. A stream that may have forgotten its end takes nothing until
+    `RedisEventMending` has made it whole.
     """
 
     def __init__(
@@ -54,7 +59,7 @@ class RedisEventPublisher:
     ) -> None:
         self._link = link
         self._on_unpublished = on_unpublished
-        self._keys = (f"{prefix}:sequence", f"{prefix}:stream", f"{prefix}:recent")
+        self._keys = _keys(prefix)
         self._events_max = events_max
         self.unpublished_count = 0
 
@@ -63,7 +68,7 @@ class RedisEventPublisher:
         for start in range(0, len(events), EVENTS_PER_CALL_MAX):
             try:
                 self._run(events[start : start + EVENTS_PER_CALL_MAX])
-            except RedisUnavailableError as error:
+            except (RedisUnavailableError, EventsForgottenError) as error:
                 # The rest as well: an order among events is worth more than a few that might still get through.
                 self._give_up(events[start:], error)
                 return
@@ -77,23 +82,70 @@ class RedisEventPublisher:
             raise EventsUnavailableError(str(error)) from error
 
     def _run(self, events: Sequence[Event]) -> None:
-        arguments: list[str | bytes | int] = []
-        for event in events:
-            arguments += (event.event_id, _text(event))
-        self._link.run(
-            _SCRIPT,
-            self._keys,
-            (self._events_max, "", *arguments),
-            # A restarted server may have lost the end of the stream: whoever had read it would take what is published
-            # now under the same numbers for what it knows already.
-            when_unknown=(self._events_max, "jump", *arguments),
-        )
+        try:
+            first, _ = self._link.run_if_known(_PUBLISH, self._keys, _arguments(self._events_max, "", events))
+        except ScriptUnknownError as error:
+            raise EventsForgottenError(str(error)) from error
+        if first < 0:
+            raise EventsForgottenError("the event stream was flushed")
 
-    def _give_up(self, events: Sequence[Event], error: RedisUnavailableError) -> None:
+    def _give_up(self, events: Sequence[Event], error: Exception) -> None:
         self.unpublished_count += len(events)
         log.warning("events_unpublished", count=len(events), total=self.unpublished_count, error=str(error))
         if self._on_unpublished is not None:
             self._on_unpublished(events, error)
+
+
+class RedisEventMending:
+    """`app.ports.EventMending`. A server that was given the publishing script since it started has been mended."""
+
+    def __init__(self, link: RedisLink, *, prefix: str = "qt:{events}", events_max: int = STREAM_EVENTS_MAX) -> None:
+        self._link = link
+        self._keys = _keys(prefix)
+        self._checked = f"{prefix}:checked"
+        self._events_max = events_max
+
+    def is_whole(self) -> bool:
+        """The script says "not restarted", the counter "not flushed"."""
+        with _away_as_events_unavailable():
+            return self._link.knows(_PUBLISH) and bool(self._link.call(lambda client: client.exists(self._keys[0])))
+
+    def begin_anew(self) -> None:
+        """Let the numbers jump."""
+        self._run("begin", ())
+
+    def restore(self, events: Sequence[Event]) -> None:
+        """Publish in order what is not in it."""
+        for start in range(0, len(events), EVENTS_PER_CALL_MAX):
+            self._run("restore", events[start : start + EVENTS_PER_CALL_MAX])
+
+    def declare_whole(self) -> None:
+        """Give the server the script by which everybody publishes."""
+        with _away_as_events_unavailable():
+            self._link.load(_PUBLISH)
+
+    def missing(self, event_ids: Sequence[str]) -> Sequence[str]:
+        """Those whose ids are not remembered."""
+        if not event_ids:
+            return []
+        with _away_as_events_unavailable():
+            scores: Any = self._link.call(lambda client: client.zmscore(self._keys[2], list(event_ids)))
+        return [event_id for event_id, score in zip(event_ids, scores, strict=True) if score is None]
+
+    def checked_until(self) -> int | None:
+        """As noted, by anybody."""
+        with _away_as_events_unavailable():
+            noted: Any = self._link.call(lambda client: client.get(self._checked))
+        return None if noted is None else int(noted)
+
+    def note_checked(self, number: int) -> None:
+        """Kept beside the stream, so that it goes back as far as the stream does."""
+        with _away_as_events_unavailable():
+            self._link.call(lambda client: client.set(self._checked, number))
+
+    def _run(self, mode: str, events: Sequence[Event]) -> None:
+        with _away_as_events_unavailable():
+            self._link.run(_MEND, self._keys, _arguments(self._events_max, mode, events))
 
 
 class RedisEventSource:
@@ -152,6 +204,25 @@ def _blocking(client: redis.Redis, command: Sequence[str | int], block_seconds: 
         raise
     finally:
         pool.release(connection)
+
+
+@contextmanager
+def _away_as_events_unavailable() -> Iterator[None]:
+    try:
+        yield
+    except RedisUnavailableError as error:
+        raise EventsUnavailableError(str(error)) from error
+
+
+def _keys(prefix: str) -> tuple[str, str, str]:
+    return (f"{prefix}:sequence", f"{prefix}:stream", f"{prefix}:recent")
+
+
+def _arguments(events_max: int, mode: str, events: Sequence[Event]) -> list[str | bytes | int]:
+    arguments: list[str | bytes | int] = [events_max, REMEMBERED_EVENTS_MAX, mode]
+    for event in events:
+        arguments += (event.event_id, _text(event))
+    return arguments
 
 
 def _text(event: Event) -> bytes:

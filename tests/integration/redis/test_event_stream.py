@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 import pytest
 import redis
 
+from app.adapters.redis import event_stream
 from app.adapters.redis.client import connect
 from app.adapters.redis.event_stream import RedisEventPublisher, RedisEventSource, connect_publisher
 from app.domain.events import Event, EventType
-from app.ports import EventsUnavailableError
+from app.ports import EventsForgottenError, EventsUnavailableError
+from tests.contract.test_event_stream import begin_stream
 
 pytestmark = pytest.mark.integration
 AT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -26,6 +28,7 @@ def event(name: object) -> Event:
 @pytest.fixture
 def publisher(fresh_redis: str) -> Iterator[RedisEventPublisher]:
     link = connect(fresh_redis)
+    begin_stream(link)
     yield RedisEventPublisher(link)
     link.close()
 
@@ -45,23 +48,64 @@ def test_the_stream_is_trimmed_to_about_its_limit_and_so_is_its_memory_of_ids(
     oldest, newest = source.bounds()
     assert 10_000 <= newest - oldest + 1 <= 10_200
     with redis.Redis.from_url(fresh_redis) as client:
-        assert client.zcard("qt:{events}:recent") == 10_000
+        assert client.zcard("qt:{events}:recent") == 12_500
     read = source.read(after=0, block_seconds=0, limit=20_000)
     assert read[-1].event == event(12_499)
     assert read[0].sequence == oldest  # a reader who had less sees the jump
 
 
-def test_after_a_flush_numbers_go_on_far_above_so_the_reader_sees_a_gap_and_nothing_twice(
-    publisher: RedisEventPublisher, source: RedisEventSource, fresh_redis: str
+def test_ids_are_remembered_for_longer_than_their_events_and_not_for_ever(
+    fresh_redis: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publisher.publish([event(number) for number in range(100)])
-    before = source.bounds()[1]
+    monkeypatch.setattr(event_stream, "REMEMBERED_EVENTS_MAX", 300)
+    link = connect(fresh_redis)
+    mending = begin_stream(link)
+    publisher = RedisEventPublisher(link, events_max=100)
+    for start in range(0, 1_000, 100):
+        publisher.publish([event(number) for number in range(start, start + 100)])
+    assert list(mending.missing([str(number) for number in range(690, 1_000)])) == [str(n) for n in range(690, 700)]
+    link.close()
+
+
+@pytest.mark.parametrize("how", ["flushed", "restarted"])
+def test_a_stream_that_forgot_takes_nothing_new_before_it_was_mended(
+    fresh_redis: str, source: RedisEventSource, how: str
+) -> None:
+    link = connect(fresh_redis)
+    mending = begin_stream(link)
+    left: list[str] = []
+    publisher = RedisEventPublisher(
+        link, on_unpublished=lambda events, _: left.extend(each.event_id for each in events)
+    )
+    publisher.publish([event(number) for number in range(20)])
+    read = source.bounds()[1]
     with redis.Redis.from_url(fresh_redis) as client:
-        client.flushall()
-    publisher.publish([event("after")])
-    read = source.read(after=before, block_seconds=0, limit=10)
-    assert [each.event for each in read] == [event("after")]
-    assert read[0].sequence > before + 1
+        if how == "flushed":
+            client.flushall()
+        else:
+            # As a server looks that was killed before its file had the last five.
+            for number in range(15, 20):
+                client.xdel("qt:{events}:stream", f"{read - 19 + number}-0")
+                client.zrem("qt:{events}:recent", str(number))
+            client.set("qt:{events}:sequence", read - 5)
+            client.script_flush()
+    time.sleep(0.11)  # no restart takes less
+    publisher.publish([event("new")])
+    assert left == ["new"]
+    assert mending.is_whole() is False
+    with pytest.raises(EventsForgottenError):
+        publisher.deliver([event("new")])
+    mending.begin_anew()
+    lost = range(20) if how == "flushed" else range(15, 20)
+    assert list(mending.missing([str(number) for number in range(20)])) == [str(number) for number in lost]
+    mending.restore([event(number) for number in range(20)])
+    mending.declare_whole()
+    publisher.publish([event("new")])
+    seen = source.read(after=read, block_seconds=0, limit=100)
+    assert [each.event for each in seen] == [*(event(number) for number in lost), event("new")]
+    assert seen[0].sequence > read + 1  # whoever had read the lost ones sees that something happened
+    assert [each.sequence for each in seen] == list(range(seen[0].sequence, seen[0].sequence + len(seen)))
+    link.close()
 
 
 def test_a_lost_counter_never_runs_behind_the_stream(
@@ -75,28 +119,11 @@ def test_a_lost_counter_never_runs_behind_the_stream(
     assert source.bounds() == (newest, newest + 1)
 
 
-def test_after_a_restart_numbers_go_on_far_above_for_the_end_of_the_stream_may_be_lost(
-    publisher: RedisEventPublisher, source: RedisEventSource, fresh_redis: str
-) -> None:
-    publisher.publish([event(number) for number in range(20)])
-    read = source.bounds()[1]
-    with redis.Redis.from_url(fresh_redis) as client:
-        # As a server looks that was killed before its file had the last five.
-        for number in range(15, 20):
-            client.xdel("qt:{events}:stream", f"{read - 19 + number}-0")
-            client.zrem("qt:{events}:recent", str(number))
-        client.set("qt:{events}:sequence", read - 5)
-        client.script_flush()
-    time.sleep(0.11)  # no restart takes less
-    publisher.publish([event("after")])
-    seen = source.read(after=read, block_seconds=0, limit=10)
-    assert [each.event for each in seen] == [event("after")]
-    assert seen[0].sequence > read + 1
-    publisher.publish([event("later")])
-    assert source.bounds()[1] == seen[0].sequence + 1
-
-
 def test_publishers_side_by_side_leave_no_hole_and_no_double(fresh_redis: str, source: RedisEventSource) -> None:
+    first = connect(fresh_redis)
+    begin_stream(first)
+    first.close()
+
     def publish(name: int) -> None:
         link = connect(fresh_redis)
         mine = RedisEventPublisher(link)
@@ -164,6 +191,7 @@ def test_a_hanging_redis_costs_a_publisher_two_short_time_outs_and_is_used_again
     fresh_redis: str, source: RedisEventSource
 ) -> None:
     link = connect_publisher(fresh_redis)
+    begin_stream(link)
     publisher = RedisEventPublisher(link)
     publisher.publish([event("before")])
     with redis.Redis.from_url(fresh_redis) as other:
