@@ -10,10 +10,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from app.bootstrap import System
+from app.checks.check_list import DEPENDS_ON
+from app.checks.components import Check
 from app.domain.health import Finding, Status, worst
 from app.health.alarm import Alarm
-from app.health.check_list import DEPENDS_ON
-from app.health.checks import Check
 from app.health.metrics import SystemCollector
 from app.health.watch import Watch
 

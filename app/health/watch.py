@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import structlog
 
 from app.bootstrap import System
+from app.checks.attribution import Attribution
+from app.checks.components import Check
 from app.domain.health import Confirmation, Finding, Status
-from app.health.attribution import Attribution
-from app.health.checks import Check
 
 log = structlog.get_logger(__name__)
 

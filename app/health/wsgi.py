@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from app.bootstrap import open_system
+from app.checks.check_list import all_checks
 from app.health.application import HealthService, create_app
-from app.health.check_list import all_checks
 from app.logs import configure_logging
 from app.settings import Settings
 

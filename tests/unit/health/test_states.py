@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from app.checks.attribution import RECOVERY, Attribution
 from app.domain.health import CONFIRM, Confirmation, Finding, Status, worst
-from app.health.attribution import RECOVERY, Attribution
 from tests.fakes.clock import FIRST_MOMENT as NOW
 
 WELL = Finding(component="redis", status=Status.OK)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.bootstrap import System
+from app.checks.components import Check
 from app.domain.health import Finding, Status
 from app.flow import Queue
-from app.health.checks import Check
 from app.ports import Progress, ProgressUnavailableError
 
 # Beat sends every queue something each second; three times that, and what confirms it, is within five seconds.

@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from app.domain.health import Status
-from app.flow import Queue
-from app.health import checks
-from app.health.check_list import DEPENDS_ON, all_checks
-from app.health.progress_checks import (
+from app.checks import components as checks
+from app.checks.check_list import DEPENDS_ON, all_checks
+from app.checks.progress import (
     check_beat,
     check_listener,
     check_policy_age,
     queue_check,
     worker_check,
 )
+from app.domain.health import Status
+from app.flow import Queue
 from app.ports import Progress
 from tests.fakes.clock import FakeClock
 from tests.fakes.redis import FakeProgressBoard, FakeQueueLengths

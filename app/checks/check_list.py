@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from app.checks import components as checks
+from app.checks.components import Check
+from app.checks.exchange import ExchangeCheck, check_rate_budget
+from app.checks.progress import check_beat, check_listener, check_policy_age, queue_check, worker_check
 from app.flow import Queue
-from app.health import checks
-from app.health.checks import Check
-from app.health.exchange_check import ExchangeCheck, check_rate_budget
-from app.health.progress_checks import check_beat, check_listener, check_policy_age, queue_check, worker_check
 
 _SERVERS = ("redis", "postgres")
 
