@@ -34,6 +34,8 @@ class Happening(StrEnum):
     OUTCOME_UNKNOWN = "outcome_unknown"
     FILLS_MISSING = "fills_missing"
     STOP_TRIPPED = "stop_tripped"
+    POSITION_CHANGED = "position_changed"
+    PROTECTION_UNKNOWN = "protection_unknown"
 
 
 DISPATCH = Step("signals.dispatch", Queue.DEFAULT)
@@ -46,6 +48,8 @@ FLOW: Mapping[Happening, Step] = {
     Happening.OUTCOME_UNKNOWN: Step("orders.resolve", Queue.ORDERS, "client_order_id"),
     Happening.FILLS_MISSING: Step("orders.collect_fills", Queue.ORDERS, "order_id"),
     Happening.STOP_TRIPPED: Step("ess.acknowledge", Queue.CRITICAL),
+    Happening.POSITION_CHANGED: Step("protections.tend", Queue.CRITICAL, "symbol"),
+    Happening.PROTECTION_UNKNOWN: Step("protections.resolve", Queue.CRITICAL, "client_algo_id"),
 }
 
 # Beat: every row that a lost message could have left behind is found again within seconds.
@@ -59,9 +63,12 @@ SWEEPS: Mapping[Step, float] = {
     Step("orders.sweep", Queue.ORDERS): 1.0,
     Step("ess.acknowledge", Queue.CRITICAL): 1.0,
     Step("ess.watch", Queue.CRITICAL): 1.0,
+    Step("protections.sweep", Queue.CRITICAL): 1.0,
+    Step("protections.reconcile", Queue.DEFAULT): 30.0,
     Step("account.refresh", Queue.DEFAULT): 2.0,
     Step("account.reconcile", Queue.DEFAULT): 5.0,
     Step("symbols.refresh", Queue.DEFAULT): 600.0,
+    Step("regimes.refresh", Queue.DEFAULT): 60.0,
 }
 
 QUEUES: Mapping[str, Queue] = {step.task: step.queue for step in (*FLOW.values(), *SWEEPS)}

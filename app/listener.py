@@ -18,6 +18,7 @@ from app.bootstrap import (
     System,
     UserEvent,
     calls_for_reconciliation,
+    conditional_update_of,
     open_streams,
     open_system,
     order_update_of,
@@ -64,9 +65,12 @@ class Listener:
     def hear(self, event: UserEvent) -> None:
         """One event of the user stream; what cannot be recorded now is found again by sweeps and reconciliation."""
         update = order_update_of(event)
+        conditional = conditional_update_of(event)
         try:
             if update is not None:
                 self._system.hear_order_update(*update)
+            elif conditional is not None:
+                self._system.hear_protection_update(conditional)
             elif calls_for_reconciliation(event) and self._may_reconcile():
                 self._system.reconcile()
         except (DatabaseUnavailableError, ExchangeError) as error:
@@ -85,6 +89,7 @@ class Listener:
             try:
                 self._system.refresh_symbols()
                 self._system.refresh_account()
+                self._system.refresh_regimes()
                 with self._system.unit_of_work() as uow:
                     known = uow.control.symbols()
                     account = uow.ledger.account()

@@ -22,3 +22,9 @@ def reconcile() -> None:
 def refresh_symbols() -> None:
     """Trading rules and rate limits."""
     system().refresh_symbols()
+
+
+@app.task(name="regimes.refresh", throws=TRANSIENT)
+def refresh_regimes() -> None:
+    """What kind of market each symbol is in."""
+    system().refresh_regimes()

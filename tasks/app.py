@@ -19,7 +19,15 @@ from tasks.guard import keep_guarding
 
 app = Celery(
     "quantum-trader",
-    include=["tasks.signals", "tasks.orders", "tasks.account", "tasks.ess", "tasks.events", "tasks.observed"],
+    include=[
+        "tasks.signals",
+        "tasks.orders",
+        "tasks.account",
+        "tasks.ess",
+        "tasks.events",
+        "tasks.observed",
+        "tasks.protections",
+    ],
 )
 app.config_from_object("celeryconfig")
 
@@ -42,6 +50,8 @@ def _ready(**_: Any) -> None:
     if Queue.CRITICAL.value in app.amqp.queues.consume_from:
         works = (lambda: system().acknowledge_trip(), lambda: system().watch_account())
         keep_guarding(works, stop=threading.Event())  # until the process ends
+        # A thread of its own: the stop never waits for a position that is being protected.
+        keep_guarding((lambda: system().sweep_protections(),), stop=threading.Event())
 
 
 @signals.beat_init.connect

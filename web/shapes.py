@@ -129,8 +129,8 @@ class PositionItem(Figure):
     mark_price: DecimalText | None
     unrealised_pnl: DecimalText | None
     realised_pnl: DecimalText | None
-    stop_price: DecimalText | None
-    target_price: DecimalText | None
+    stop_price: DecimalText | None = Field(description="As confirmed by the exchange for all of it; null: see `reason`")
+    target_price: DecimalText | None = Field(description="As `stop_price`")
 
 
 class Portfolio(Figure):

@@ -5,7 +5,13 @@ from __future__ import annotations
 from app.adapters.binance.user_events import UserEvent
 from app.bootstrap.database import prepare_database
 from app.bootstrap.panic import open_panic
-from app.bootstrap.streams import Streams, calls_for_reconciliation, open_streams, order_update_of
+from app.bootstrap.streams import (
+    Streams,
+    calls_for_reconciliation,
+    conditional_update_of,
+    open_streams,
+    order_update_of,
+)
 from app.bootstrap.system import Adapters, System, open_system
 
 __all__ = [
@@ -14,6 +20,7 @@ __all__ = [
     "System",
     "UserEvent",
     "calls_for_reconciliation",
+    "conditional_update_of",
     "open_panic",
     "open_streams",
     "open_system",

@@ -12,6 +12,7 @@ from app.adapters.binance.user_stream import UserStream
 from app.bootstrap.system import System
 from app.domain.fills import Fill, FillSource
 from app.ports import (
+    ConditionalReport,
     OrderReport,
 )
 from app.settings import SettingsError
@@ -66,6 +67,21 @@ def order_update_of(event: UserEvent) -> tuple[OrderReport, Fill | None] | None:
         source=FillSource.STREAM,
     )
     return event.report, fill
+
+
+def conditional_update_of(event: UserEvent) -> ConditionalReport | None:
+    """What a stream event says of a conditional order, in the core's words; None when it is about something else."""
+    if not isinstance(event, AlgoUpdate):
+        return None
+    return ConditionalReport(
+        client_algo_id=event.client_algo_id,
+        symbol=event.symbol,
+        status=event.status,
+        quantity=event.quantity,
+        trigger_price=event.trigger_price,
+        exchange_order_id=event.exchange_order_id,
+        reason=event.reject_reason or None,
+    )
 
 
 def calls_for_reconciliation(event: UserEvent) -> bool:

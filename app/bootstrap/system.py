@@ -68,21 +68,28 @@ from app.services.dispatch_signals import DispatchSignals
 from app.services.drain_spool import DrainSpool
 from app.services.exit_position import ExitPosition
 from app.services.hear_order_update import HearOrderUpdate
+from app.services.hear_protection_update import HearProtectionUpdate
 from app.services.issue_token import IssueToken
 from app.services.keep_alerts import KeepAlerts
 from app.services.know_symbols import KnowSymbols
 from app.services.mend_events import MendEvents
 from app.services.place_order import PlaceOrder
 from app.services.policy_cache import PolicyCache
+from app.services.protect_position import ProtectPosition
 from app.services.reconcile import Reconcile
+from app.services.reconcile_protections import ReconcileProtections
 from app.services.refresh_account import RefreshAccount
+from app.services.refresh_regimes import RefreshRegimes
 from app.services.refresh_symbols import RefreshSymbols
 from app.services.replay_events import ReplayEvents
 from app.services.reset_ess import ResetEss
 from app.services.resolve_attempt import ResolveAttempt
+from app.services.resolve_protection import ResolveProtection
 from app.services.set_up import SetUp
 from app.services.settle_attempt import SettleAttempt
+from app.services.settle_protection import SettleProtection
 from app.services.sweep_orders import SweepOrders
+from app.services.sweep_protections import SweepProtections
 from app.services.sweep_signals import SweepSignals
 from app.services.switch_ess import SwitchEss
 from app.services.trip_ess import TripEss
@@ -148,6 +155,12 @@ class System:
     collect_fills: CollectFills
     hear_order_update: HearOrderUpdate
     sweep_orders: SweepOrders
+    protect_position: ProtectPosition
+    resolve_protection: ResolveProtection
+    sweep_protections: SweepProtections
+    reconcile_protections: ReconcileProtections
+    hear_protection_update: HearProtectionUpdate
+    refresh_regimes: RefreshRegimes
     refresh_account: RefreshAccount
     reconcile: Reconcile
     refresh_symbols: RefreshSymbols
@@ -242,7 +255,7 @@ def open_system(
     policy = PolicyCache(unit_of_work, clock)
     settle = SettleAttempt(unit_of_work=unit_of_work, tasks=tasks, clock=clock, jitter=random_share)
     trip = TripEss(unit_of_work=unit_of_work, tasks=tasks, clock=clock)
-    book = BookFills(unit_of_work=unit_of_work, clock=clock, trip=trip)
+    book = BookFills(unit_of_work=unit_of_work, tasks=tasks, latch=latch, clock=clock, trip=trip)
 
     events = RedisEventSource(reading_link)
     # The door answers throughout an outage of Postgres: what it needs is refused at once, remembered, or spooled.
@@ -264,6 +277,31 @@ def open_system(
     watch = WatchAccount(unit_of_work=unit_of_work, market=market, policy=policy, clock=clock, trip=trip)
     resolve = ResolveAttempt(
         unit_of_work=unit_of_work, exchange=exchange, budget=budget, tasks=tasks, clock=clock, settle=settle
+    )
+
+    exit_position = ExitPosition(
+        unit_of_work=unit_of_work, exchange=exchange, budget=budget, clock=clock, settle=settle, new_id=random_id
+    )
+    settle_protection = SettleProtection(unit_of_work=unit_of_work, tasks=tasks, clock=clock)
+    protect = ProtectPosition(
+        unit_of_work=unit_of_work,
+        exchange=exchange,
+        budget=budget,
+        market=market,
+        policy=policy,
+        clock=clock,
+        settle=settle_protection,
+        exit_position=exit_position,
+        new_id=random_id,
+    )
+    resolve_protection = ResolveProtection(
+        unit_of_work=unit_of_work,
+        exchange=exchange,
+        budget=budget,
+        tasks=tasks,
+        clock=clock,
+        settle=settle_protection,
+        protect=protect,
     )
 
     def carry_on() -> None:
@@ -351,6 +389,26 @@ def open_system(
         ),
         hear_order_update=HearOrderUpdate(unit_of_work=unit_of_work, book=book, settle=settle),
         sweep_orders=SweepOrders(unit_of_work=unit_of_work, tasks=tasks, clock=clock),
+        protect_position=protect,
+        resolve_protection=resolve_protection,
+        sweep_protections=SweepProtections(
+            unit_of_work=unit_of_work,
+            market=market,
+            policy=policy,
+            clock=clock,
+            protect=protect,
+            resolve=resolve_protection,
+        ),
+        reconcile_protections=ReconcileProtections(
+            unit_of_work=unit_of_work,
+            exchange=exchange,
+            budget=budget,
+            clock=clock,
+            settle=settle_protection,
+            resolve=resolve_protection,
+        ),
+        hear_protection_update=HearProtectionUpdate(settle_protection),
+        refresh_regimes=RefreshRegimes(unit_of_work=unit_of_work, exchange=exchange, budget=budget, clock=clock),
         refresh_account=RefreshAccount(unit_of_work=unit_of_work, exchange=exchange, budget=budget, clock=clock),
         reconcile=Reconcile(
             unit_of_work=unit_of_work, exchange=exchange, budget=budget, clock=clock, book=book, trip=trip
@@ -366,14 +424,7 @@ def open_system(
             clock=clock,
             resolve=resolve,
             watch=watch,
-            exit_position=ExitPosition(
-                unit_of_work=unit_of_work,
-                exchange=exchange,
-                budget=budget,
-                clock=clock,
-                settle=settle,
-                new_id=random_id,
-            ),
+            exit_position=exit_position,
         ),
         set_up=SetUp(unit_of_work=unit_of_work, clock=clock, stage=settings.stage),
         refuse_unsafe_key=partial(refuse_unsafe_key, settings, rest),

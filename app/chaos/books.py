@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
@@ -41,6 +41,18 @@ class OurAttempt:
     executed_quantity: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class OurProtection:
+    """A protective order that exists at the exchange, or may, by what we think."""
+
+    symbol: str
+    leg: str
+    side: str
+    quantity: Decimal
+    state: str
+    is_leaving: bool  # a cancel was asked for
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Books:
     """Everything the promises are about. Fills are (price, quantity, fee) by (symbol, trade id)."""
@@ -52,6 +64,7 @@ class Books:
     positions: Mapping[str, Decimal]
     wallet: Decimal | None
     stopped: list[tuple[datetime, datetime | None]]  # acknowledged safe, until armed again (None: still)
+    protection: Mapping[str, OurProtection] = field(default_factory=dict)  # by its id
 
     def under_way(self) -> str | None:
         """What has not ended yet; None when no signal waits, no order is open, every execution has its fills."""
@@ -59,9 +72,26 @@ class Books:
         attempts = sum(attempt.state in ("SENDING", "UNKNOWN") for attempt in self.attempts.values())
         orders = sum(order.state in ("SUBMITTED", "CHASING") for order in self.orders.values())
         unbooked = sum(order.executed_quantity != order.booked_quantity for order in self.orders.values())
-        if not (signals or attempts or orders or unbooked):
-            return None
-        return f"{signals} signals, {attempts} attempts, {orders} orders, {unbooked} executions without their fills"
+        if signals or attempts or orders or unbooked:
+            return f"{signals} signals, {attempts} attempts, {orders} orders, {unbooked} executions without their fills"
+        unsure = sum(each.state != "WORKING" or each.is_leaving for each in self.protection.values())
+        bare = sorted(symbol for symbol in self.positions if not self._is_covered(symbol))
+        if unsure or bare:
+            return f"{unsure} protective orders on their way, positions without protection: {bare or 'none'}"
+        return None
+
+    def _is_covered(self, symbol: str) -> bool:
+        held = self.positions[symbol]
+        side = "SELL" if held > 0 else "BUY"
+        return all(
+            sum(
+                each.quantity
+                for each in self.protection.values()
+                if (each.symbol, each.leg, each.side, each.state) == (symbol, leg, side, "WORKING")
+            )
+            >= abs(held)
+            for leg in ("STOP", "TARGET")
+        )
 
 
 def read_books(database_url: str) -> Books:
@@ -81,6 +111,10 @@ def read_books(database_url: str) -> Books:
         attempts = read("SELECT client_order_id, order_id::text, state, executed_quantity FROM attempts").fetchall()
         fills = read("SELECT symbol, trade_id, price, quantity, fee FROM fills").fetchall()
         positions = read("SELECT symbol, quantity FROM positions WHERE quantity <> 0").fetchall()
+        protection = read(
+            "SELECT client_algo_id, symbol, leg, side, quantity, state, cancel_requested_at IS NOT NULL"
+            " FROM protective_orders WHERE state IN ('SENDING', 'UNKNOWN', 'WORKING', 'TRIGGERED')"
+        ).fetchall()
         wallet = read(
             "SELECT sum(amount) FILTER (WHERE account = 'wallet'),"
             " count(*) FILTER (WHERE entry LIKE 'adoption:%') FROM ledger_lines WHERE asset = 'USDT'"
@@ -95,6 +129,7 @@ def read_books(database_url: str) -> Books:
         fills={(row[0], row[1]): (row[2], row[3], row[4]) for row in fills},
         positions=dict(positions),
         wallet=wallet[0] if wallet is not None and wallet[1] else None,
+        protection={row[0]: OurProtection(*row[1:]) for row in protection},
         stopped=_stopped(audit),
     )
 

@@ -16,6 +16,8 @@ from app.domain.reconciliation import WALLET_TOLERANCE
 from app.domain.signals import SignalState
 
 EVIDENCE_MAX = 5
+PROTECTIVE_PREFIX = "p"
+OUR_PREFIXES = ("q", PROTECTIVE_PREFIX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +49,29 @@ class Ledger:
         """Orders that the exchange took on."""
         return [order for order in self.orders if order["error"] is None]
 
-    def ours(self, prefix: str = "q") -> list[Mapping[str, Any]]:
-        """Accepted orders that carry an id of ours; the exchange's own (liquidations) do not."""
-        return [order for order in self.accepted() if str(order["client_order_id"]).startswith(prefix)]
+    def ours(self) -> list[Mapping[str, Any]]:
+        """Accepted orders that carry an id of ours: `q` what we sent, `p` what a protective order became when it fired.
+
+        The exchange's own (liquidations) do not.
+        """
+        return [order for order in self.accepted() if str(order["client_order_id"]).startswith(OUR_PREFIXES)]
+
+    def protection(self) -> list[Mapping[str, Any]]:
+        """Conditional orders of ours that wait for their price."""
+        return [
+            order
+            for order in self.raw.get("algo_orders", ())
+            if order["status"] == "NEW" and str(order["client_algo_id"]).startswith(PROTECTIVE_PREFIX)
+        ]
+
+    def at_stake(self) -> object:
+        """Everything that the promises are compared by: equal before and after means that nothing moved meanwhile."""
+        return (
+            [(order["client_order_id"], order["status"], order["executed_quantity"]) for order in self.orders],
+            [(order["client_algo_id"], order["status"]) for order in self.raw.get("algo_orders", ())],
+            self.positions(),
+            self.wallet(),
+        )
 
     def positions(self) -> dict[str, Decimal]:
         """Open quantities by symbol, signed."""
@@ -75,6 +97,8 @@ def check_promises(books: Books, ledger: Ledger, *, promised_signals: Collection
         lambda: positions_are_equal(books, ledger),
         lambda: the_wallet_is_equal(books, ledger),
         lambda: stopped_means_stopped(books, ledger),
+        lambda: positions_are_protected(ledger),
+        lambda: no_protection_is_left_behind(books, ledger),
     )
     return [check() for check in checks]
 
@@ -226,6 +250,38 @@ def stopped_means_stopped(books: Books, ledger: Ledger) -> Promise:
             if _is_within(datetime.fromisoformat(moment), begin, end)
         ]
     return Promise(name="stopped means stopped", checked=len(books.stopped), violations=violations)
+
+
+def positions_are_protected(ledger: Ledger) -> Promise:
+    """Every position has a stop and a target at the exchange for all of it, on the side that closes it."""
+    violations = []
+    for symbol, held in ledger.positions().items():
+        side = "SELL" if held > ZERO else "BUY"
+        for kind in ("STOP_MARKET", "TAKE_PROFIT_MARKET"):
+            covered = sum(
+                (
+                    Decimal(order["quantity"])
+                    for order in ledger.protection()
+                    if (order["symbol"], order["side"], order["type"]) == (symbol, side, kind)
+                ),
+                ZERO,
+            )
+            if covered < abs(held):
+                violations.append(f"{symbol}: {held} held, {kind} for {covered}")
+    return Promise(name="every position is protected", checked=len(ledger.positions()), violations=violations)
+
+
+def no_protection_is_left_behind(books: Books, ledger: Ledger) -> Promise:
+    """Every conditional order of ours is known here, and closes a position that there is."""
+    violations = []
+    for order in ledger.protection():
+        ours = books.protection.get(order["client_algo_id"])
+        held = ledger.positions().get(order["symbol"], ZERO)
+        if ours is None or ours.state != "WORKING":
+            violations.append(f"{order['client_algo_id']} waits there, here it is {ours and ours.state}")
+        elif not held or (order["side"] == "SELL") != (held > ZERO):
+            violations.append(f"{order['client_algo_id']}: {order['side']} {order['symbol']}, {held} held")
+    return Promise(name="no protection is left behind", checked=len(ledger.protection()), violations=violations)
 
 
 def _is_within(moment: datetime, begin: datetime, end: datetime | None) -> bool:

@@ -13,6 +13,7 @@ import psycopg
 
 from app.chaos.arena import Arena
 from app.chaos.flood import Flood
+from app.chaos.look import look, why_not_at_rest
 from app.chaos.promises import Promise, check_promises
 from app.chaos.schedule import Fault, draw
 
@@ -60,7 +61,7 @@ def play(arena: Arena, *, seed: int, seconds: float, per_second: float, tell: Ca
     arena.heal_exchange()
     result.promised_signals = len(flood.promised)
     result.problem = _come_to_rest(arena, result, tell)
-    books, ledger = arena.books(), arena.ledger()
+    books, ledger, _ = look(arena.books, arena.ledger)
     result.orders = len(ledger.ours())
     result.promises = check_promises(books, ledger, promised_signals=flood.promised)
     if result.problem is None:
@@ -119,7 +120,7 @@ def _come_to_rest(arena: Arena, result: Round, tell: Callable[[str], None]) -> s
     told: str | None = None
     while time.monotonic() - began < SETTLE_SECONDS_MAX:
         try:
-            why = arena.unready() or arena.books().under_way()
+            why = arena.unready() or why_not_at_rest(arena.books, arena.ledger)
         except psycopg.OperationalError as error:
             why = f"our record cannot be read: {error}"
         if why is None:

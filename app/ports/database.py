@@ -21,7 +21,10 @@ from app.domain.market import AccountSnapshot, SymbolRules
 from app.domain.orders import Attempt, Order, OrderState
 from app.domain.policy import Policy, PolicyVersion
 from app.domain.positions import Position
+from app.domain.protection.levels import Guard
+from app.domain.protection.orders import ProtectiveOrder
 from app.domain.reconciliation import Difference, Pass
+from app.domain.regimes import MarketRegime
 from app.domain.signals import Side, Signal, SignalEvent, SignalState, StoredSignal
 from app.ports.event_record import EventRepository
 
@@ -263,6 +266,53 @@ class LedgerRepository(Protocol):
         ...
 
 
+class ProtectionRepository(Protocol):
+    """How positions are left: guards, protective orders, regimes.
+
+    Whoever writes a guard or a protective order holds the position's row lock (`LedgerRepository.lock_position`).
+    """
+
+    def guard(self, symbol: str) -> Guard | None: ...
+
+    def guards(self) -> Sequence[Guard]:
+        """All, by symbol."""
+        ...
+
+    def save_guard(self, guard: Guard) -> None: ...
+
+    def drop_guard(self, symbol: str) -> None: ...
+
+    def add(self, order: ProtectiveOrder) -> None: ...
+
+    def get(self, client_algo_id: str) -> ProtectiveOrder | None: ...
+
+    def save(self, order: ProtectiveOrder) -> None:
+        """Write every mutable column of a protective order that exists."""
+        ...
+
+    def live(self, symbol: str | None = None, *, limit: int) -> Sequence[ProtectiveOrder]:
+        """Those that exist at the exchange or may, of a symbol or of all, oldest first."""
+        ...
+
+    def of_exchange_order(self, symbol: str, exchange_order_id: int) -> ProtectiveOrder | None:
+        """The one that became this order."""
+        ...
+
+    def last_entry_confidence(self, symbol: str, side: Side) -> Decimal | None:
+        """The confidence of the signal behind the newest entry of this symbol and side."""
+        ...
+
+    def save_regimes(self, regimes: Sequence[MarketRegime]) -> None:
+        """Replace what is known of these symbols."""
+        ...
+
+    def regime(self, symbol: str) -> MarketRegime | None: ...
+
+    def regimes(self) -> Mapping[str, MarketRegime]:
+        """All that are known, by symbol."""
+        ...
+
+
 class ControlRepository(Protocol):
     """The emergency stop, the policy, symbols, tokens, decisions, audit."""
 
@@ -350,6 +400,7 @@ class UnitOfWork(AbstractContextManager["UnitOfWork"], Protocol):
     control: ControlRepository
     alerts: AlertRepository
     events: EventRepository
+    protection: ProtectionRepository
 
     def emit(self, *events: Event) -> None:
         """Record these with the commit, and publish them once it has succeeded."""

@@ -11,6 +11,8 @@ from typing import Protocol
 from app.domain.attempt_outcomes import is_final_report
 from app.domain.market import AccountSnapshot, ExchangePosition, SymbolRules
 from app.domain.orders import Attempt
+from app.domain.protection.orders import ProtectiveOrder
+from app.domain.regimes import Candle
 from app.domain.signals import Side
 
 
@@ -75,6 +77,25 @@ SubmitReply = OrderReport | Rejected | RetryAfter | Unknown
 QueryReply = OrderReport | NotFound | Rejected | RetryAfter | Unknown
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConditionalReport:
+    """A conditional order as the exchange reports it; once it fired, `exchange_order_id` names the order it became."""
+
+    client_algo_id: str
+    symbol: str
+    status: str  # NEW, TRIGGERING, TRIGGERED, FINISHED, CANCELED, REJECTED, EXPIRED
+    quantity: Decimal
+    trigger_price: Decimal
+    exchange_order_id: int | None = None
+    reason: str | None = None  # why it was refused when it fired
+
+
+ConditionalReply = ConditionalReport | Rejected | RetryAfter | Unknown
+
+
+ConditionalQueryReply = ConditionalReport | NotFound | Rejected | RetryAfter | Unknown
+
+
 class ExchangeError(Exception):
     """A question (not an order) could not be answered; carries its cause."""
 
@@ -132,8 +153,31 @@ class Exchange(Protocol):
         """POST the order with exactly the attempt's id, timestamp and recvWindow; response type RESULT."""
         ...
 
-    def query_order(self, *, symbol: str, client_order_id: str) -> QueryReply:
-        """GET the order by our id; `NotFound` only for -2013, with the exchange's time taken *before* the query."""
+    def query_order(self, *, symbol: str, client_order_id: str, exchange_order_id: int | None = None) -> QueryReply:
+        """GET the order by our id, or by the exchange's number where that is given; the report carries our id.
+
+        `NotFound` only for -2013, with the exchange's time taken *before* the query.
+        """
+        ...
+
+    def submit_conditional(self, order: ProtectiveOrder) -> ConditionalReply:
+        """POST the conditional order with exactly its id, timestamp and recvWindow: reduce-only, at the mark price."""
+        ...
+
+    def query_conditional(self, client_algo_id: str) -> ConditionalQueryReply:
+        """GET the conditional order by our id; `NotFound` as in `query_order`."""
+        ...
+
+    def cancel_conditional(self, client_algo_id: str) -> bool:
+        """Cancel it; False when the exchange says that it is unknown or over. Anything else raises."""
+        ...
+
+    def open_conditional_orders(self) -> Sequence[ConditionalReport]:
+        """All conditional orders of the account that have not fired."""
+        ...
+
+    def cancel_orders(self, symbol: str) -> None:
+        """Cancel every open order of a symbol that is not conditional: what protects a position stays."""
         ...
 
     def cancel_all(self, symbol: str) -> None:
@@ -164,6 +208,10 @@ class Exchange(Protocol):
 
     def income(self, *, since: datetime, kind: str | None = None, limit: int = 1_000) -> Sequence[ExchangeIncome]:
         """The first `limit` rows of income from `since` on, ascending; of one kind (the exchange's word) or of all."""
+        ...
+
+    def candles(self, symbol: str, *, interval: str, limit: int) -> Sequence[Candle]:
+        """The newest candles of a symbol, ascending; the last one is still being made."""
         ...
 
     def symbol_rules(self) -> tuple[Sequence[SymbolRules], RateLimits]:

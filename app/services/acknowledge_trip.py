@@ -19,6 +19,7 @@ log = structlog.get_logger(__name__)
 
 OPEN_ORDERS_WEIGHT = 40
 CONDITIONAL_ORDERS_WEIGHT = 40
+CANCEL_ORDERS_WEIGHT = 1
 CANCEL_ALL_WEIGHT = 2  # /order orders and conditional orders
 POSITIONS_WEIGHT = 5
 ROWS_MAX = 1_000
@@ -78,9 +79,10 @@ class AcknowledgeTrip:
             self._note(stop, entries_over=entries_over)
         if not entries_over:
             return
-        canceled = stop.orders_canceled_at is not None or self._orders_are_canceled(stop)
         # Only a look after the last entry is over tells that nothing can be opened any more.
         flat = flattens and self._flatten()
+        is_flat = flat or stop.flat_at is not None
+        canceled = stop.orders_canceled_at is not None or self._orders_are_canceled(stop, is_flat=is_flat)
         self._note(stop, entries_over=True, orders_canceled=canceled, flat=flat)
 
     def _resolve(self) -> None:
@@ -98,20 +100,30 @@ class AcknowledgeTrip:
             found = uow.orders.open_attempts(limit=ROWS_MAX)
         return [each.client_order_id for each in found if not (entries_only and each.reduce_only)]
 
-    def _orders_are_canceled(self, stop: EmergencyStop) -> bool:
-        """Whether the exchange shows no open order that could open a position; asked to flatten: none at all."""
+    def _orders_are_canceled(self, stop: EmergencyStop, *, is_flat: bool) -> bool:
+        """Whether the exchange shows no open order that could open a position; asked to flatten: none at all.
+
+        What protects a position stays until the exchange shows that there is none left to protect.
+        """
         if self.budget.acquire(weight=OPEN_ORDERS_WEIGHT, orders=0, lane=Lane.SAFETY) is not None:
             return False
         everything = stop.flatten_requested
         resting = {order.symbol for order in self.exchange.open_orders() if everything or not order.reduce_only}
+        for symbol in sorted(resting):
+            if self.budget.acquire(weight=CANCEL_ORDERS_WEIGHT, orders=0, lane=Lane.SAFETY) is not None:
+                return False
+            self.exchange.cancel_orders(symbol)
         if everything:
+            if not is_flat:
+                return False
             if self.budget.acquire(weight=CONDITIONAL_ORDERS_WEIGHT, orders=0, lane=Lane.SAFETY) is not None:
                 return False
-            resting |= self.exchange.conditional_order_symbols()
-        for symbol in sorted(resting):
-            if self.budget.acquire(weight=CANCEL_ALL_WEIGHT, orders=0, lane=Lane.SAFETY) is not None:
-                return False
-            self.exchange.cancel_all(symbol)
+            protecting = self.exchange.conditional_order_symbols()
+            for symbol in sorted(protecting):
+                if self.budget.acquire(weight=CANCEL_ALL_WEIGHT, orders=0, lane=Lane.SAFETY) is not None:
+                    return False
+                self.exchange.cancel_all(symbol)
+            resting |= protecting
         # Seen empty, not assumed empty: the next run asks again after a cancel.
         return not resting
 
@@ -141,11 +153,11 @@ class AcknowledgeTrip:
         return False
 
     def _cancel_beside(self, symbol: str) -> None:
-        """Orders that rest beside a position use it up: a reduce-only exit would be refused."""
-        if self.budget.acquire(weight=CANCEL_ALL_WEIGHT, orders=0, lane=Lane.SAFETY) is not None:
+        """Orders that rest beside a position use it up: a reduce-only exit would be refused; conditional ones stay."""
+        if self.budget.acquire(weight=CANCEL_ORDERS_WEIGHT, orders=0, lane=Lane.SAFETY) is not None:
             return
         try:
-            self.exchange.cancel_all(symbol)
+            self.exchange.cancel_orders(symbol)
         except ExchangeError as error:
             log.warning("cancel_before_exit_failed", symbol=symbol, error=str(error))
 

@@ -15,14 +15,18 @@ from app.domain.fills import Fill
 from app.domain.money import exactly
 from app.domain.orders import AttemptState, Order
 from app.domain.positions import apply_fill
-from app.ports import Clock, UnitOfWork, UnitOfWorkFactory
+from app.flow import Happening
+from app.ports import Clock, HintLatch, TaskQueue, UnitOfWork, UnitOfWorkFactory
 from app.services import announcements
+from app.services.hints import announce_again
+from app.services.settle_protection import exit_of
 from app.services.trip_ess import TripEss
 
 log = structlog.get_logger(__name__)
 
 ACTOR = "book_fills"
 FILL_CONTRADICTS_ORDER = "FILL_CONTRADICTS_ORDER"
+PROTECT_SECONDS = 0.25
 # What may not have a fill, by all we believed when we sent the next attempt or gave the order up.
 _NEVER_EXECUTED = frozenset({AttemptState.NOT_SENT, AttemptState.REJECTED})
 
@@ -36,6 +40,8 @@ class BookFills:
     """
 
     unit_of_work: UnitOfWorkFactory
+    tasks: TaskQueue
+    latch: HintLatch
     clock: Clock
     trip: TripEss
 
@@ -56,6 +62,12 @@ class BookFills:
                 if problem is not None:
                     contradictions.append(problem)
             uow.commit()
+        if booked:
+            for symbol in sorted({fill.symbol for fill in fills}):
+                # Fills come in bursts: one look after the burst protects all of them.
+                announce_again(
+                    self.tasks, self.latch, Happening.POSITION_CHANGED, symbol, priority=0, seconds=PROTECT_SECONDS
+                )
         if contradictions:
             text = "; ".join(contradictions)
             log.error("fill_contradicts_order", contradictions=contradictions)
@@ -86,8 +98,22 @@ class BookFills:
                 if fill.client_order_id is not None
                 else uow.orders.attempt_by_exchange_id(fill.symbol, fill.exchange_order_id)
             )
-            order_id = None if attempt is None else attempt.order_id
+            order_id = self._fired(uow, fill) if attempt is None else attempt.order_id
         return None if order_id is None else uow.orders.lock(order_id)
+
+    def _fired(self, uow: UnitOfWork, fill: Fill) -> uuid.UUID | None:
+        """The exit that a protective order of ours has become, if this is a trade of one: it may be the first news."""
+        known = None if fill.client_order_id is None else uow.protection.get(fill.client_order_id)
+        known = known or uow.protection.of_exchange_order(fill.symbol, fill.exchange_order_id)
+        if known is None:
+            return None
+        uow.ledger.lock_position(fill.symbol)  # of all that hear of it at once one makes the exit
+        order = uow.protection.get(known.client_algo_id) or known
+        if order.exchange_order_id is None:
+            order = replace(order, exchange_order_id=fill.exchange_order_id)
+            uow.protection.save(order)
+        exit_of(uow, order, self.clock.now())
+        return order.order_id
 
     def _book(self, uow: UnitOfWork, fill: Fill, order: Order | None, now: datetime) -> bool:
         if not uow.ledger.add_fill(fill):

@@ -115,12 +115,20 @@ class Panic:
         )
 
     def _clear(self, look: _Look, largest: Mapping[str, Decimal], began: float) -> int:
-        """Cancel before closing: orders that rest use up the position that a reduce-only order wants to close."""
-        for symbol in sorted(look.order_symbols | look.conditional_symbols):
+        """Cancel before closing: orders that rest use up the position that a reduce-only order wants to close.
+
+        Conditional orders do not, and protect what is still held: they go once their position has.
+        """
+        held = {each.symbol for each in look.positions}
+        for symbol in sorted(look.order_symbols | (look.conditional_symbols - held)):
             self._take(began, weight=CANCEL_ALL_WEIGHT)
             try:
-                self.exchange.cancel_all(symbol)
-                self.say(f"  canceled every order of {symbol}")
+                if symbol in held:
+                    self.exchange.cancel_orders(symbol)
+                    self.say(f"  canceled every order of {symbol} but what protects the position")
+                else:
+                    self.exchange.cancel_all(symbol)
+                    self.say(f"  canceled every order of {symbol}")
             except ExchangeError as error:
                 # The other symbols are not to wait for this one.
                 self.say(f"  canceling {symbol}: {error}")

@@ -66,7 +66,9 @@ class ResolveAttempt:
         if isinstance(wait, Wait):
             self._ask_again(attempt, wait.seconds)
             return
-        reply = self.exchange.query_order(symbol=attempt.symbol, client_order_id=client_order_id)
+        reply = self.exchange.query_order(
+            symbol=attempt.symbol, client_order_id=client_order_id, exchange_order_id=attempt.exchange_order_id
+        )
         if isinstance(reply, OrderReport):
             # Not final: still unknown, but from now on nobody can take it for never accepted.
             self.settle(client_order_id, reply)

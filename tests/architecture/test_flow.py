@@ -39,8 +39,14 @@ def test_every_task_goes_to_its_own_queue():
         assert celeryconfig.task_routes[task] == {"queue": queue.value}
 
 
-def test_nothing_but_the_emergency_stop_runs_on_the_critical_queue():
-    assert {task for task, queue in QUEUES.items() if queue is Queue.CRITICAL} == {"ess.acknowledge", "ess.watch"}
+def test_nothing_but_the_emergency_stop_and_the_ways_out_runs_on_the_critical_queue():
+    assert {task for task, queue in QUEUES.items() if queue is Queue.CRITICAL} == {
+        "ess.acknowledge",
+        "ess.watch",
+        "protections.tend",
+        "protections.resolve",
+        "protections.sweep",
+    }
 
 
 def test_countdowns_stay_far_below_the_visibility_timeout():

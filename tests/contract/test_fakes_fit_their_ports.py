@@ -36,6 +36,7 @@ PAIRS = [
     (ports.ProgressBoard, redis.FakeProgressBoard),
     (ports.QueueLengths, redis.FakeQueueLengths),
     (ports.AlertChannel, alerts.FakeChannel),
+    (ports.ProtectionRepository, postgres.FakeProtection),
     (ports.UnitOfWork, postgres.FakeUnitOfWork),
     (ports.UnitOfWorkFactory, postgres.FakeUnitOfWorkFactory),
 ]

@@ -9,8 +9,13 @@ from decimal import Decimal
 
 from app.domain.market import AccountSnapshot, ExchangePosition, SymbolRules
 from app.domain.money import ZERO
-from app.domain.orders import Attempt
+from app.domain.orders import Attempt, AttemptState, OrderType
+from app.domain.protection.orders import ProtectiveOrder
+from app.domain.regimes import Candle
 from app.ports import (
+    ConditionalQueryReply,
+    ConditionalReply,
+    ConditionalReport,
     ExchangeError,
     ExchangeIncome,
     ExchangeTrade,
@@ -41,6 +46,13 @@ class LosesReply:
     """Scripted: do what `but` says at the exchange, and let the answer be lost on the way."""
 
     but: Fills
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LosesConditional:
+    """Scripted: the answer to a conditional order is lost, and whether it arrived at all is up to the test."""
+
+    accepted: bool
 
 
 Script = Fills | LosesReply | Rejected | RetryAfter | Unknown | OrderReport | Exception
@@ -76,6 +88,11 @@ class FakeExchange:
         self.held_positions: list[ExchangePosition] = []
         self.conditional: set[str] = set()  # symbols with conditional orders
         self.income_rows: list[ExchangeIncome] = []
+        self._conditional_script: list[ConditionalReply | Exception | LosesConditional] = []
+        self._protective: dict[str, ProtectiveOrder] = {}
+        self.conditional_sent: list[ProtectiveOrder] = []
+        self.conditionals: dict[str, ConditionalReport] = {}
+        self.candles_of: dict[str, list[Candle]] = {}
 
     def script(self, *replies: Script) -> None:
         self._submissions.extend(replies)
@@ -102,19 +119,28 @@ class FakeExchange:
             return Unknown(reason="the answer was lost")
         return reply
 
-    def query_order(self, *, symbol: str, client_order_id: str) -> QueryReply:
+    def query_order(self, *, symbol: str, client_order_id: str, exchange_order_id: int | None = None) -> QueryReply:
         self.queried.append((symbol, client_order_id))
         if self.is_away:
             return Unknown(reason="the fake exchange is away")
         if self._queries:
             return self._queries.pop(0)
         found = self._account.orders.get((symbol, client_order_id))
+        if exchange_order_id is not None:
+            numbered = [each for each in self._account.orders.values() if each.exchange_order_id == exchange_order_id]
+            found = replace(numbered[0], client_order_id=client_order_id) if numbered else None
         return found if found is not None else NotFound(exchange_time_ms=self.now_ms())
 
     def cancel_all(self, symbol: str) -> None:
+        self.cancel_orders(symbol)
+        self.conditional.discard(symbol)
+        for each in self.open_conditional_orders():
+            if each.symbol == symbol:
+                self.cancel_conditional(each.client_algo_id)
+
+    def cancel_orders(self, symbol: str) -> None:
         self._answer()
         self.cancelled.append(symbol)
-        self.conditional.discard(symbol)
         for key, report in self._account.orders.items():
             if report.symbol == symbol and not report.is_final:
                 self._account.orders[key] = replace(report, status="CANCELED")
@@ -139,7 +165,67 @@ class FakeExchange:
 
     def conditional_order_symbols(self) -> frozenset[str]:
         self._answer()
-        return frozenset(self.conditional)
+        return frozenset(self.conditional) | {each.symbol for each in self.open_conditional_orders()}
+
+    def script_conditional(self, *replies: ConditionalReply | Exception | LosesConditional) -> None:
+        """How the next conditional orders are answered; without a script they are taken on."""
+        self._conditional_script.extend(replies)
+
+    def submit_conditional(self, order: ProtectiveOrder) -> ConditionalReply:
+        self.conditional_sent.append(order)
+        if self.is_away:
+            return Unknown(reason="the fake exchange is away")
+        reply = self._conditional_script.pop(0) if self._conditional_script else None
+        if isinstance(reply, Exception):
+            raise reply
+        if reply is not None and not isinstance(reply, LosesConditional):
+            return reply
+        if isinstance(reply, LosesConditional) and not reply.accepted:
+            return Unknown(reason="the answer was lost")
+        report = ConditionalReport(
+            client_algo_id=order.client_algo_id,
+            symbol=order.symbol,
+            status="NEW",
+            quantity=order.quantity,
+            trigger_price=order.trigger_price,
+        )
+        self.conditionals[order.client_algo_id] = report
+        self._protective[order.client_algo_id] = order
+        if isinstance(reply, LosesConditional):
+            return Unknown(reason="the answer was lost")
+        return report
+
+    def fire(self, client_algo_id: str, *, price: Decimal) -> ConditionalReport:
+        """The price came: it becomes a market order that fills at `price`, as far as a position is held."""
+        order = self._protective[client_algo_id]
+        report = self._reduce(as_attempt(order), Fills(price=price))
+        fired = replace(
+            self.conditionals[client_algo_id], status="FINISHED", exchange_order_id=report.exchange_order_id
+        )
+        self.conditionals[client_algo_id] = fired
+        return fired
+
+    def query_conditional(self, client_algo_id: str) -> ConditionalQueryReply:
+        if self.is_away:
+            return Unknown(reason="the fake exchange is away")
+        found = self.conditionals.get(client_algo_id)
+        return found if found is not None else NotFound(exchange_time_ms=self.now_ms())
+
+    def cancel_conditional(self, client_algo_id: str) -> bool:
+        self._answer()
+        found = self.conditionals.get(client_algo_id)
+        if found is None or found.status != "NEW":
+            return False
+        self.conditionals[client_algo_id] = replace(found, status="CANCELED")
+        return True
+
+    def open_conditional_orders(self) -> Sequence[ConditionalReport]:
+        self._answer()
+        return [each for each in self.conditionals.values() if each.status == "NEW"]
+
+    def candles(self, symbol: str, *, interval: str, limit: int) -> Sequence[Candle]:
+        self._answer()
+        return self.candles_of.get(symbol, [])[-limit:]
 
     def positions(self) -> Sequence[ExchangePosition]:
         self._answer()
@@ -213,3 +299,23 @@ class FakeExchange:
                 )
             )
         return report
+
+
+def as_attempt(order: ProtectiveOrder) -> Attempt:
+    """The market order that a protective order becomes when it fires."""
+    return Attempt(
+        client_order_id=order.client_algo_id,
+        order_id=order.order_id,
+        number=1,
+        symbol=order.symbol,
+        side=order.side,
+        order_type=OrderType.MARKET,
+        time_in_force=None,
+        quantity=order.quantity,
+        price=None,
+        reduce_only=True,
+        signed_at_ms=order.signed_at_ms,
+        recv_window_ms=order.recv_window_ms,
+        state=AttemptState.SENDING,
+        begun_at=order.begun_at,
+    )

@@ -30,7 +30,10 @@ from app.domain.money import ZERO, exactly
 from app.domain.orders import Attempt, AttemptState, Order, OrderPurpose, OrderState
 from app.domain.policy import Policy, PolicyVersion
 from app.domain.positions import Position
+from app.domain.protection.levels import Guard
+from app.domain.protection.orders import ProtectiveOrder
 from app.domain.reconciliation import Difference, Pass
+from app.domain.regimes import MarketRegime
 from app.domain.signals import SIGNAL_TRANSITIONS, Side, Signal, SignalEvent, SignalState, StoredSignal
 from app.ports import (
     AlertRepository,
@@ -45,6 +48,7 @@ from app.ports import (
     OverfilledError,
     Page,
     RecordedEvent,
+    ProtectionRepository,
     SecondOpenAttemptError,
     SignalRepository,
     UnreadablePolicyError,
@@ -78,6 +82,9 @@ class _State:
     alerts: dict[str, Alert] = field(default_factory=dict)  # in the order of their sequence
     events: list[tuple[int, datetime, Event]] = field(default_factory=list)  # number, recorded at, event
     events_drawn: int = 0
+    guards: dict[str, Guard] = field(default_factory=dict)
+    protective: dict[str, ProtectiveOrder] = field(default_factory=dict)
+    regimes: dict[str, MarketRegime] = field(default_factory=dict)
 
     def copy(self) -> _State:
         values = {each.name: getattr(self, each.name) for each in fields(self)}
@@ -179,6 +186,7 @@ class FakeUnitOfWork:
     control: ControlRepository
     alerts: AlertRepository
     events: EventRepository
+    protection: ProtectionRepository
 
     def __init__(self, database: FakeDatabase, publisher: EventPublisher) -> None:
         self._database = database
@@ -198,6 +206,7 @@ class FakeUnitOfWork:
         self.control = FakeControl(tables, self._try_lock)
         self.alerts = FakeAlerts(tables)
         self.events = FakeEventRecord(tables)
+        self.protection = FakeProtection(tables)
         return self
 
     def emit(self, *events: Event) -> None:
@@ -759,6 +768,79 @@ class FakeAlerts:
         )
 
 
+class FakeProtection:
+    """`app.ports.ProtectionRepository`."""
+
+    def __init__(self, tables: _Tables) -> None:
+        self._tables = tables
+
+    def guard(self, symbol: str) -> Guard | None:
+        return self._tables.state.guards.get(symbol)
+
+    def guards(self) -> Sequence[Guard]:
+        return [each for _, each in sorted(self._tables.state.guards.items())]
+
+    def save_guard(self, guard: Guard) -> None:
+        self._tables.state.guards[guard.symbol] = guard
+
+    def drop_guard(self, symbol: str) -> None:
+        self._tables.state.guards.pop(symbol, None)
+
+    def add(self, order: ProtectiveOrder) -> None:
+        if order.client_algo_id in self._tables.state.protective:
+            raise self._tables.refuse(ConstraintViolatedError("the protective order exists"))
+        if order.quantity <= ZERO:
+            raise self._tables.refuse(ConstraintViolatedError("quantity_positive"))
+        self._tables.state.protective[order.client_algo_id] = order
+
+    def get(self, client_algo_id: str) -> ProtectiveOrder | None:
+        return self._tables.state.protective.get(client_algo_id)
+
+    def save(self, order: ProtectiveOrder) -> None:
+        stored = self.get(order.client_algo_id)
+        if stored is None:
+            raise LookupError(f"no protective order to save: {order.client_algo_id}")
+        changed = {name: getattr(order, name) for name in _PROTECTIVE_MUTABLE}
+        self._tables.state.protective[order.client_algo_id] = replace(stored, **changed)
+
+    def live(self, symbol: str | None = None, *, limit: int) -> Sequence[ProtectiveOrder]:
+        found = [
+            each
+            for each in self._tables.state.protective.values()
+            if each.state.is_live and symbol in (None, each.symbol)
+        ]
+        return sorted(found, key=lambda each: (each.begun_at, each.client_algo_id))[:limit]
+
+    def of_exchange_order(self, symbol: str, exchange_order_id: int) -> ProtectiveOrder | None:
+        rows = self._tables.state.protective.values()
+        wanted = (symbol, exchange_order_id)
+        return next((each for each in rows if (each.symbol, each.exchange_order_id) == wanted), None)
+
+    def last_entry_confidence(self, symbol: str, side: Side) -> Decimal | None:
+        state = self._tables.state
+        found = [
+            each
+            for each in state.orders.values()
+            if (each.symbol, each.side, each.purpose) == (symbol, side, OrderPurpose.ENTRY)
+            and each.signal_id is not None
+        ]
+        newest = max(found, key=lambda each: each.created_at, default=None)
+        return None if newest is None else state.signals[newest.signal_id or ""].signal.confidence
+
+    def save_regimes(self, regimes: Sequence[MarketRegime]) -> None:
+        self._tables.state.regimes.update({each.symbol: each for each in regimes})
+
+    def regime(self, symbol: str) -> MarketRegime | None:
+        return self._tables.state.regimes.get(symbol)
+
+    def regimes(self) -> Mapping[str, MarketRegime]:
+        return dict(sorted(self._tables.state.regimes.items()))
+
+
+_PROTECTIVE_MUTABLE = (
+    "state", "exchange_order_id", "cancel_requested_at", "error_code", "error_message", "unknown_since",
+    "not_found_count", "last_asked_at", "ended_at",
+)  # fmt: skip
 _ORDER_MUTABLE = (
     "state", "reason_code", "reason", "executed_quantity", "booked_quantity", "attempts_made", "next_attempt_at",
     "ended_at",

@@ -13,6 +13,7 @@ import httpx
 import orjson
 
 from app.chaos.books import Books, read_books
+from app.chaos.look import look, why_not_at_rest
 from app.chaos.promises import Ledger, Promise, check_promises
 from tests.support.system import RunningSystem
 from tests.support.waiting import wait_until
@@ -58,12 +59,18 @@ class Api:
 
     def wait_settled(self, seconds: float) -> Books:
         """Our record once nothing is under way."""
-        wait_until(lambda: self.books().under_way() is None, seconds=seconds, what="everything to be settled")
+        wait_until(
+            lambda: why_not_at_rest(self.books, self.ledger) is None, seconds=seconds, what="everything to be settled"
+        )
         return self.books()
 
     def promises(self, promised: Sequence[str] | None = None) -> list[Promise]:
         """Every promise checked on the two records as they are now."""
-        return check_promises(self.books(), self.ledger(), promised_signals=promised or sorted(self.promised))
+        wait_until(
+            lambda: why_not_at_rest(self.books, self.ledger) is None, seconds=30, what="both records to be at rest"
+        )
+        books, ledger, _ = look(self.books, self.ledger)
+        return check_promises(books, ledger, promised_signals=promised or sorted(self.promised))
 
 
 @contextmanager

@@ -20,13 +20,20 @@ from app.services.dispatch_signals import DispatchSignals
 from app.services.drain_spool import DrainSpool
 from app.services.exit_position import ExitPosition
 from app.services.hear_order_update import HearOrderUpdate
+from app.services.hear_protection_update import HearProtectionUpdate
 from app.services.place_order import PlaceOrder
 from app.services.policy_cache import PolicyCache
+from app.services.protect_position import ProtectPosition
 from app.services.reconcile import Reconcile
+from app.services.reconcile_protections import ReconcileProtections
+from app.services.refresh_regimes import RefreshRegimes
 from app.services.reset_ess import ResetEss
 from app.services.resolve_attempt import ResolveAttempt
+from app.services.resolve_protection import ResolveProtection
 from app.services.settle_attempt import SettleAttempt
+from app.services.settle_protection import SettleProtection
 from app.services.sweep_orders import SweepOrders
+from app.services.sweep_protections import SweepProtections
 from app.services.sweep_signals import SweepSignals
 from app.services.trip_ess import TripEss
 from app.services.watch_account import WatchAccount
@@ -79,7 +86,7 @@ class Desk:
         )
         self.resolve = ResolveAttempt(**asking, settle=self.settle)
         self.trip = TripEss(**hinting)
-        self.book = BookFills(**common, trip=self.trip)
+        self.book = BookFills(**hinting, latch=self.latch, trip=self.trip)
         self.collect = CollectFills(**asking, latch=self.latch, book=self.book)
         self.hear = HearOrderUpdate(unit_of_work=self.unit_of_work, book=self.book, settle=self.settle)
         self.sweep_signals = SweepSignals(**hinting, window=self.window)
@@ -94,6 +101,30 @@ class Desk:
             settle=self.settle,
             new_id=lambda: uuid.UUID(int=next(numbers)),
         )
+        self.settle_protection = SettleProtection(**hinting)
+        self.protect = ProtectPosition(
+            **common,
+            exchange=self.exchange,
+            budget=self.budget,
+            market=self.market,
+            policy=self.policy,
+            settle=self.settle_protection,
+            exit_position=self.exit,
+            new_id=lambda: uuid.UUID(int=next(numbers)),
+        )
+        self.resolve_protection = ResolveProtection(**asking, settle=self.settle_protection, protect=self.protect)
+        self.sweep_protections = SweepProtections(
+            **common, market=self.market, policy=self.policy, protect=self.protect, resolve=self.resolve_protection
+        )
+        self.reconcile_protections = ReconcileProtections(
+            **common,
+            exchange=self.exchange,
+            budget=self.budget,
+            settle=self.settle_protection,
+            resolve=self.resolve_protection,
+        )
+        self.hear_protection = HearProtectionUpdate(self.settle_protection)
+        self.refresh_regimes = RefreshRegimes(**common, exchange=self.exchange, budget=self.budget)
         self.watch = WatchAccount(**common, market=self.market, policy=self.policy, trip=self.trip)
         self.acknowledge = AcknowledgeTrip(
             **common,

@@ -13,6 +13,7 @@ from app.bootstrap import calls_for_reconciliation
 from app.domain.money import ZERO
 from app.domain.signals import Side
 from app.listener import Listener
+from app.ports import ConditionalReport
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -42,8 +43,19 @@ def reconcile() -> Counting:
 
 
 @pytest.fixture
-def listener(reconcile: Counting) -> Listener:
-    return Listener(SimpleNamespace(reconcile=reconcile), threading.Event())  # type: ignore[arg-type]
+def heard() -> list[ConditionalReport]:
+    return []
+
+
+@pytest.fixture
+def listener(reconcile: Counting, heard: list[ConditionalReport]) -> Listener:
+    system = SimpleNamespace(reconcile=reconcile, hear_protection_update=heard.append)
+    return Listener(system, threading.Event())  # type: ignore[arg-type]
+
+
+def test_what_becomes_of_a_conditional_order_is_heard(listener, heard):
+    listener.hear(a_trigger())
+    assert [(each.client_algo_id, each.status) for each in heard] == [("a", "TRIGGERED")]
 
 
 def test_the_account_event_that_comes_with_every_fill_asks_the_exchange_nothing(listener, reconcile):

@@ -27,6 +27,9 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
         collect_fills=desk.collect,
         sweep_orders=desk.sweep_orders,
         acknowledge_trip=desk.acknowledge,
+        protect_position=desk.protect,
+        resolve_protection=desk.resolve_protection,
+        sweep_protections=desk.sweep_protections,
     )
     app.loader.import_default_modules()
     monkeypatch.setitem(app.conf, "system", use_cases)

@@ -122,6 +122,7 @@ TABLE: Mapping[int, Row] = MappingProxyType(
         -5029: _rejected("below the minimum notional on amendment"),
         # Account configuration.
         -4028: _rejected("leverage not valid"),
+        -4045: _rejected("too many open conditional orders"),
         -4046: _rejected("margin type is so already"),
         -4047: _rejected("margin type cannot change with open orders"),
         -4048: _rejected("margin type cannot change with a position"),

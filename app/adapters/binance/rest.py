@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -20,7 +21,12 @@ from app.adapters.binance.weights import Endpoint, Security
 from app.adapters.binance.wire import MalformedAnswerError
 from app.domain.market import AccountSnapshot, ExchangePosition, SymbolRules
 from app.domain.orders import Attempt, OrderType
+from app.domain.protection.orders import Leg, ProtectiveOrder
+from app.domain.regimes import Candle
 from app.ports import (
+    ConditionalQueryReply,
+    ConditionalReply,
+    ConditionalReport,
     ExchangeError,
     ExchangeIncome,
     ExchangeTrade,
@@ -47,6 +53,9 @@ NOTHING_TO_CANCEL = frozenset({-2011})
 TIMESTAMP_REFUSED = frozenset({"-1021", "-5028"})
 TRADES_LIMIT_MAX = 1_000
 INCOME_LIMIT_MAX = 1_000
+CANDLES_LIMIT_MAX = 99
+
+CONDITIONAL_TYPES: Mapping[Leg, str] = {Leg.STOP: "STOP_MARKET", Leg.TARGET: "TAKE_PROFIT_MARKET"}
 
 T = TypeVar("T")
 
@@ -135,8 +144,10 @@ class RestExchange:
             self.clock.mark_stale()
         return reply
 
-    def query_order(self, *, symbol: str, client_order_id: str) -> QueryReply:
-        """GET the order by our id. `NotFound` only for -2013, with a `/time` answer that came before the query left."""
+    def query_order(self, *, symbol: str, client_order_id: str, exchange_order_id: int | None = None) -> QueryReply:
+        """GET the order by our id, or by its number. `NotFound` only for -2013, with a `/time` answer that came before
+        the query left.
+        """
         try:
             # Two requests of ours, one after the other: the exchange's clock cannot have been earlier at the query.
             exchange_time_ms = self._server_ms()
@@ -146,21 +157,20 @@ class RestExchange:
                     code=error.code or NOT_SENT_CODE, message=str(error), seconds=error.retry_after_seconds
                 )
             return Unknown(reason=f"the exchange's time is not known: {error}")
-        parameters = _signed_at(
-            exchange_time_ms, (("symbol", symbol), ("origClientOrderId", client_order_id)), QUESTION_RECV_WINDOW_MS
-        )
+        named = ("orderId", str(exchange_order_id)) if exchange_order_id else ("origClientOrderId", client_order_id)
+        parameters = _signed_at(exchange_time_ms, (("symbol", symbol), named), QUESTION_RECV_WINDOW_MS)
         outcome = self._conversation.ask(weights.ORDER, parameters)
         if isinstance(outcome, Answer) and _refusal_code(outcome) == NO_SUCH_ORDER:
             return NotFound(exchange_time_ms=exchange_time_ms)
-        return self._order_reply(outcome, symbol=symbol, client_order_id=client_order_id)
+        return self._order_reply(
+            outcome, symbol=symbol, client_order_id=client_order_id, exchange_order_id=exchange_order_id
+        )
 
     def _order_reply(
-        self, outcome: Answer | Silence, *, symbol: str, client_order_id: str
+        self, outcome: Answer | Silence, *, symbol: str, client_order_id: str, exchange_order_id: int | None = None
     ) -> OrderReport | Rejected | RetryAfter | Unknown:
         if isinstance(outcome, Silence):
-            if outcome.nothing_sent:
-                return RetryAfter(code=NOT_SENT_CODE, message=str(outcome.fault), seconds=NOT_SENT_RETRY_SECONDS)
-            return Unknown(reason=str(outcome.fault))
+            return _silent(outcome)
         if outcome.is_success:
             try:
                 report = wire.parse_order(outcome.body)
@@ -168,9 +178,63 @@ class RestExchange:
                 return Unknown(reason=f"status={outcome.status}, {error}")
             if (report.symbol, report.client_order_id) == (symbol, client_order_id):
                 return report
+            # What a conditional order became carries the id that the exchange chose; its number is as good.
+            if exchange_order_id is not None and (report.symbol, report.exchange_order_id) == (
+                symbol,
+                exchange_order_id,
+            ):
+                return replace(report, client_order_id=client_order_id)
             # An answer to somebody else's question, whatever mixed them up, says nothing about ours.
             return Unknown(reason=f"status={outcome.status}, the answer is about another order")
         return classify(self._conversation.without_secrets(outcome), now_ms=self._conversation.wall_ms())
+
+    def submit_conditional(self, order: ProtectiveOrder) -> ConditionalReply:
+        """POST the conditional order once, with exactly its id, timestamp and recvWindow."""
+        try:
+            parameters = _conditional_parameters(order)
+        except UnsendableNumberError as error:
+            return Rejected(code=UNSENDABLE_CODE, message=str(error))
+        reply = self._conditional_reply(self._conversation.ask(weights.NEW_ALGO, parameters), order.client_algo_id)
+        if isinstance(reply, RetryAfter) and reply.code in TIMESTAMP_REFUSED:
+            self.clock.mark_stale()
+        return reply
+
+    def query_conditional(self, client_algo_id: str) -> ConditionalQueryReply:
+        """GET the conditional order by our id; `NotFound` as in `query_order`."""
+        try:
+            exchange_time_ms = self._server_ms()
+        except QuestionError as error:
+            return Unknown(reason=f"the exchange's time is not known: {error}")
+        named = (("clientAlgoId", client_algo_id),)
+        outcome = self._conversation.ask(weights.ALGO, _signed_at(exchange_time_ms, named, QUESTION_RECV_WINDOW_MS))
+        if isinstance(outcome, Answer) and _refusal_code(outcome) == NO_SUCH_ORDER:
+            return NotFound(exchange_time_ms=exchange_time_ms)
+        return self._conditional_reply(outcome, client_algo_id)
+
+    def _conditional_reply(self, outcome: Answer | Silence, client_algo_id: str) -> ConditionalReply:
+        if isinstance(outcome, Silence):
+            return _silent(outcome)
+        if not outcome.is_success:
+            return classify(self._conversation.without_secrets(outcome), now_ms=self._conversation.wall_ms())
+        try:
+            report = wire.parse_conditional(outcome.body)
+        except MalformedAnswerError as error:
+            return Unknown(reason=f"status={outcome.status}, {error}")
+        if report.client_algo_id != client_algo_id:
+            return Unknown(reason=f"status={outcome.status}, the answer is about another order")
+        return report
+
+    def cancel_conditional(self, client_algo_id: str) -> bool:
+        """Cancel it; False when it is unknown or over. `QuestionError` when neither was confirmed."""
+        outcome = self._conversation.ask(weights.CANCEL_ALGO, self._signed_now((("clientAlgoId", client_algo_id),)))
+        if isinstance(outcome, Answer) and _refusal_code(outcome) in NOTHING_TO_CANCEL:
+            return False
+        self._understand(weights.CANCEL_ALGO, outcome, wire.parse_cancel_confirmation)
+        return True
+
+    def cancel_orders(self, symbol: str) -> None:
+        """Cancel the open orders of a symbol; conditional ones stay."""
+        self._cancel(weights.CANCEL_ALL_ORDERS, symbol)
 
     def cancel_all(self, symbol: str) -> None:
         """Cancel the open orders of a symbol, conditional ones included; `QuestionError` unless both were confirmed."""
@@ -229,6 +293,16 @@ class RestExchange:
     def conditional_order_symbols(self) -> frozenset[str]:
         """Symbols with conditional orders that have not triggered; of the orders themselves nothing is read."""
         return self._signed_question(weights.OPEN_ALGO_ORDERS, (), wire.parse_order_symbols)
+
+    def open_conditional_orders(self) -> Sequence[ConditionalReport]:
+        """All conditional orders of the account that have not fired."""
+        return self._signed_question(weights.OPEN_ALGO_ORDERS, (), wire.parse_conditionals)
+
+    def candles(self, symbol: str, *, interval: str, limit: int) -> Sequence[Candle]:
+        """The newest candles, ascending; at most `CANDLES_LIMIT_MAX`, for which one unit of weight is paid."""
+        number = min(max(limit, 1), CANDLES_LIMIT_MAX)
+        parameters = (("symbol", symbol), ("interval", interval), ("limit", str(number)))
+        return self._question(weights.KLINES, parameters, wire.parse_candles)
 
     def positions(self) -> Sequence[ExchangePosition]:
         """All positions that are not zero; `QuestionError` for an account in hedge mode."""
@@ -332,6 +406,30 @@ def _order_parameters(attempt: Attempt) -> Sequence[Parameter]:
     parameters.append(("newClientOrderId", attempt.client_order_id))
     parameters.append(("newOrderRespType", "RESULT"))
     return _signed_at(attempt.signed_at_ms, parameters, attempt.recv_window_ms)
+
+
+def _conditional_parameters(order: ProtectiveOrder) -> Sequence[Parameter]:
+    """`POST /fapi/v1/algoOrder` in one-way mode. `UnsendableNumberError` for numbers the exchange would not take."""
+    parameters: list[Parameter] = [
+        ("algoType", "CONDITIONAL"),
+        ("symbol", order.symbol),
+        ("side", order.side.value),
+        ("type", CONDITIONAL_TYPES[order.leg]),
+        ("quantity", wire_number(order.quantity)),
+        ("triggerPrice", wire_number(order.trigger_price)),
+        # The mark price: one odd trade must not take a position away.
+        ("workingType", "MARK_PRICE"),
+        ("reduceOnly", "true"),
+        ("clientAlgoId", order.client_algo_id),
+    ]
+    return _signed_at(order.signed_at_ms, parameters, order.recv_window_ms)
+
+
+def _silent(outcome: Silence) -> RetryAfter | Unknown:
+    """What no answer at all says about execution."""
+    if outcome.nothing_sent:
+        return RetryAfter(code=NOT_SENT_CODE, message=str(outcome.fault), seconds=NOT_SENT_RETRY_SECONDS)
+    return Unknown(reason=str(outcome.fault))
 
 
 __all__ = ["QuestionError", "RestExchange", "TransportFault"]

@@ -8,12 +8,12 @@ from datetime import datetime
 from decimal import Decimal
 
 from app.adapters.binance.wire import (
-    ID_MAX,
     KNOWN_STATUSES,
     MARGIN_ASSET,
     Fields,
     MalformedAnswerError,
     UnknownStatusError,
+    number_or_none,
     parse_json,
 )
 from app.domain.money import ZERO
@@ -213,7 +213,6 @@ def _account_update(fields: Fields) -> AccountUpdate:
 
 def _algo_update(fields: Fields) -> AlgoUpdate:
     algo = fields.sub("o")
-    actual = algo.loose_text("ai")
     return AlgoUpdate(
         algo_id=algo.integer("aid", minimum=1),
         client_algo_id=algo.text("caid"),
@@ -223,7 +222,7 @@ def _algo_update(fields: Fields) -> AlgoUpdate:
         status=algo.text("X"),
         trigger_price=algo.amount("tp"),
         quantity=algo.amount("q"),
-        exchange_order_id=int(actual) if actual.isascii() and actual.isdigit() and 0 < int(actual) <= ID_MAX else None,
+        exchange_order_id=number_or_none(algo.loose_text("ai")),
         reject_reason=algo.loose_text("rm"),
         event_at=fields.moment("E"),
     )

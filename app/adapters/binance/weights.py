@@ -36,6 +36,11 @@ FUNDING_INFO = Endpoint(method="GET", path="/fapi/v1/fundingInfo", security=Secu
 # No IP weight: an order counts on the account's two order limits instead.
 NEW_ORDER = Endpoint(method="POST", path="/fapi/v1/order", security=Security.SIGNED, weight=0, orders=1)
 ORDER = Endpoint(method="GET", path="/fapi/v1/order", security=Security.SIGNED, weight=1)
+NEW_ALGO = Endpoint(method="POST", path="/fapi/v1/algoOrder", security=Security.SIGNED, weight=0, orders=1)
+ALGO = Endpoint(method="GET", path="/fapi/v1/algoOrder", security=Security.SIGNED, weight=1)
+CANCEL_ALGO = Endpoint(method="DELETE", path="/fapi/v1/algoOrder", security=Security.SIGNED, weight=1)
+# 1 below 100 candles, 2 below 500: we never ask for more than 99.
+KLINES = Endpoint(method="GET", path="/fapi/v1/klines", security=Security.NONE, weight=1)
 CANCEL_ALL_ORDERS = Endpoint(method="DELETE", path="/fapi/v1/allOpenOrders", security=Security.SIGNED, weight=1)
 CANCEL_ALL_ALGO = Endpoint(method="DELETE", path="/fapi/v1/algoOpenOrders", security=Security.SIGNED, weight=1)
 OPEN_ORDERS = Endpoint(method="GET", path="/fapi/v1/openOrders", security=Security.SIGNED, weight=40)  # all symbols
@@ -70,6 +75,12 @@ COSTS: Mapping[str, Cost] = MappingProxyType(
     {
         "submit": _cost_of(NEW_ORDER),
         "query_order": _cost_of(TIME, ORDER),  # the exchange's time is asked before the order
+        "submit_conditional": _cost_of(NEW_ALGO),
+        "query_conditional": _cost_of(TIME, ALGO),
+        "cancel_conditional": _cost_of(CANCEL_ALGO),
+        "open_conditional_orders": _cost_of(OPEN_ALGO_ORDERS),
+        "cancel_orders": _cost_of(CANCEL_ALL_ORDERS),
+        "candles": _cost_of(KLINES),
         "cancel_all": _cost_of(CANCEL_ALL_ORDERS, CANCEL_ALL_ALGO),
         "trades": _cost_of(USER_TRADES),
         "open_orders": _cost_of(OPEN_ORDERS),

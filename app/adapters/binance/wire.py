@@ -12,8 +12,9 @@ from typing import Any
 
 from app.domain.market import AccountSnapshot, ExchangePosition, SymbolRules
 from app.domain.money import ZERO, NotADecimalError, parse_decimal
+from app.domain.regimes import Candle
 from app.domain.signals import Side
-from app.ports import ExchangeIncome, ExchangeTrade, OrderReport, RateLimits
+from app.ports import ConditionalReport, ExchangeIncome, ExchangeTrade, OrderReport, RateLimits
 
 # The statuses the exchange documents for orders. Whether any other still rests cannot be told, so it is not guessed.
 OPEN_STATUSES = frozenset({"NEW", "PARTIALLY_FILLED"})
@@ -212,6 +213,56 @@ def parse_order(body: bytes) -> OrderReport:
 def parse_orders(body: bytes) -> Sequence[OrderReport]:
     """A list of orders."""
     return [read_order(fields) for fields in fields_of(parse_json(body), what="order")]
+
+
+def parse_conditional(body: bytes) -> ConditionalReport:
+    """One conditional order."""
+    return read_conditional(Fields(parse_json(body), what="algoOrder"))
+
+
+def parse_conditionals(body: bytes) -> Sequence[ConditionalReport]:
+    """A list of conditional orders."""
+    return [read_conditional(fields) for fields in fields_of(parse_json(body), what="algoOrder")]
+
+
+def read_conditional(fields: Fields) -> ConditionalReport:
+    """A conditional order as REST gives it; a status that is not documented is passed on: it moves nothing here."""
+    return ConditionalReport(
+        client_algo_id=fields.text("clientAlgoId"),
+        symbol=fields.text("symbol"),
+        status=fields.text("algoStatus"),
+        quantity=fields.amount("quantity"),
+        trigger_price=fields.amount("triggerPrice"),
+        exchange_order_id=number_or_none(fields.loose_text("actualOrderId")),
+    )
+
+
+def number_or_none(text: str) -> int | None:
+    """An exchange's order number that may be missing: empty, zero or no number at all."""
+    return int(text) if text.isascii() and text.isdigit() and 0 < int(text) <= ID_MAX else None
+
+
+def parse_candles(body: bytes) -> Sequence[Candle]:
+    """`klines`: rows of twelve, of which the first five and the seventh are read."""
+    rows = parse_json(body)
+    if not isinstance(rows, list):
+        raise MalformedAnswerError("klines is no list")
+    return [_candle(row) for row in rows]
+
+
+def _candle(row: Any) -> Candle:
+    if not isinstance(row, list) or len(row) < 7:
+        raise MalformedAnswerError("kline is no list of twelve")
+    names = ("opened", "open", "high", "low", "close", "volume", "closes")
+    fields = Fields(dict(zip(names, row, strict=False)), what="kline")
+    return Candle(
+        opened_at=fields.moment("opened"),
+        closes_at=fields.moment("closes"),
+        open=fields.amount("open"),
+        high=fields.amount("high"),
+        low=fields.amount("low"),
+        close=fields.amount("close"),
+    )
 
 
 def parse_order_symbols(body: bytes) -> frozenset[str]:

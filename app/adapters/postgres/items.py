@@ -14,6 +14,7 @@ from app.domain.market import AccountSnapshot, Quote
 from app.domain.money import plain
 from app.domain.orders import Attempt, Order
 from app.domain.positions import Position, unrealised_pnl
+from app.domain.protection.levels import Guard
 from app.domain.signals import StoredSignal
 from app.ports import NewDecision
 
@@ -173,16 +174,18 @@ def body_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[It
     ]
 
 
-def position_item(position: Position, quote: Quote | None, *, now: datetime) -> Item:
-    """A position valued at the mark; without a quote the value is not known, and says so."""
+def position_item(position: Position, guard: Guard | None, quote: Quote | None, *, now: datetime) -> Item:
+    """A position valued at the mark; without a quote the value is not known, and says so.
+
+    Stop and target are what the exchange has confirmed for all of the position, and null until it has.
+    """
     unknown = []
     if quote is None:
         unknown.append("no mark price of this symbol is known")
         seen_at = position.updated_at
     else:
         seen_at = quote.observed_at
-    if position.stop_price is None or position.target_price is None:
-        unknown.append("no protective orders are known")
+    unknown.extend(_unprotected(position, guard))
     return {
         "symbol": position.symbol,
         "quantity": plain(position.quantity),
@@ -193,11 +196,28 @@ def position_item(position: Position, quote: Quote | None, *, now: datetime) -> 
         "fees": plain(position.fees),
         "stop_price": plain_or_none(position.stop_price),
         "target_price": plain_or_none(position.target_price),
+        "regime": None if guard is None or guard.regime is None else guard.regime.value,
+        "holds_until": None if guard is None else rfc3339(guard.expires_at),
+        "closing_because": None if guard is None else guard.closing_because,
         "updated_at": rfc3339_or_none(position.updated_at),
         "source": "ledger" if quote is None else "ledger, mark price from the exchange's stream",
         "age_seconds": age_seconds(seen_at, now=now),
         "reason": "; ".join(unknown) or None,
     }
+
+
+def _unprotected(position: Position, guard: Guard | None) -> list[str]:
+    """Why a level is not shown."""
+    found = [
+        f"no {name} is confirmed by the exchange for all of it"
+        for name, level in (("stop", position.stop_price), ("target", position.target_price))
+        if level is None
+    ]
+    if guard is not None and guard.closing_because is not None:
+        found.append(f"it is being closed: {guard.closing_because}")
+    elif found and guard is not None and guard.refusal is not None:
+        found.append(f"refused: {guard.refusal}")
+    return found
 
 
 def account_item(account: AccountSnapshot | None, *, now: datetime) -> Item:

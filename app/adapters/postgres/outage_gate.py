@@ -121,6 +121,7 @@ class GuardedUnitOfWork(UnitOfWork):
         self.control = entered.control
         self.alerts = entered.alerts
         self.events = entered.events
+        self.protection = entered.protection
         return self
 
     def emit(self, *events: Event) -> None:

@@ -22,6 +22,7 @@ from app.adapters.postgres.items import (
 from app.adapters.postgres.json_values import rfc3339
 from app.adapters.postgres.ledger import PostgresLedger, position_from_row
 from app.adapters.postgres.orders import PostgresOrders
+from app.adapters.postgres.protection import PostgresProtection
 from app.adapters.postgres.signals import PostgresSignals
 from app.adapters.postgres.tables import equity_points, orders, positions, signals
 from app.adapters.postgres.transaction import Transaction, core_errors
@@ -161,7 +162,8 @@ class PostgresReadModels(ReadModels):
 
 def _positions(transaction: Transaction, quotes: Mapping[str, Quote], *, now: datetime) -> list[Mapping[str, Any]]:
     held = [position_from_row(row) for row in transaction.rows(_HELD)]
-    return [position_item(each, quotes.get(each.symbol), now=now) for each in held]
+    guards = {guard.symbol: guard for guard in PostgresProtection(transaction).guards()}
+    return [position_item(each, guards.get(each.symbol), quotes.get(each.symbol), now=now) for each in held]
 
 
 def _portfolio(transaction: Transaction, *, now: datetime) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from app.domain.alerts import AlertChange
 from app.domain.ess import EssState
 from app.domain.health import Status
 from app.domain.orders import AttemptState, OrderPurpose, OrderState, OrderType, TimeInForce
+from app.domain.protection.orders import Leg, ProtectionState
+from app.domain.regimes import Regime
 from app.domain.signals import Side, SignalState
 
 metadata = sa.MetaData(
@@ -49,6 +51,7 @@ ATTEMPT_IS_OPEN = sa.text("attempts.state IN ('SENDING', 'UNKNOWN')")
 ATTEMPT_HAS_ENDED = sa.text("attempts.state NOT IN ('SENDING', 'UNKNOWN')")
 ALERT_IS_OPEN = sa.text("alerts.cleared_at IS NULL")
 ATTEMPT_WAS_TROUBLED = sa.text("(attempts.unknown_since IS NOT NULL OR attempts.state = 'NOT_SENT')")
+PROTECTION_IS_LIVE = sa.text("protective_orders.state IN ('SENDING', 'UNKNOWN', 'WORKING', 'TRIGGERED')")
 
 signals = sa.Table(
     "signals",
@@ -200,6 +203,76 @@ positions = sa.Table(
     sa.Column("stop_price", _money),
     sa.Column("target_price", _money),
     sa.Column("updated_at", _time),
+)
+
+guards = sa.Table(
+    "guards",
+    metadata,
+    sa.Column("symbol", sa.Text, primary_key=True),
+    sa.Column("side", sa.Text, nullable=False),
+    sa.Column("opened_at", _time, nullable=False),
+    sa.Column("entry_price", _money, nullable=False),
+    sa.Column("regime", sa.Text),
+    sa.Column("confidence", _money, nullable=False),
+    sa.Column("risk", _money, nullable=False),
+    sa.Column("stop_price", _money, nullable=False),
+    sa.Column("target_price", _money, nullable=False),
+    sa.Column("best_price", _money, nullable=False),
+    sa.Column("expires_at", _time, nullable=False),
+    sa.Column("updated_at", _time, nullable=False),
+    sa.Column("breakeven_at", _time),
+    sa.Column("uncovered_since", _time),
+    sa.Column("closing_because", sa.Text),
+    sa.Column("alarmed_at", _time),
+    sa.Column("refused_at", _time),
+    sa.Column("refusal", sa.Text),
+    _one_of("side", Side),
+    _one_of("regime", Regime),
+)
+
+protective_orders = sa.Table(
+    "protective_orders",
+    metadata,
+    sa.Column("client_algo_id", sa.Text, primary_key=True),
+    sa.Column("order_id", pg.UUID(as_uuid=True), nullable=False, unique=True),
+    sa.Column("symbol", sa.Text, nullable=False),
+    sa.Column("leg", sa.Text, nullable=False),
+    sa.Column("side", sa.Text, nullable=False),
+    sa.Column("quantity", _money, nullable=False),
+    sa.Column("trigger_price", _money, nullable=False),
+    sa.Column("signed_at_ms", sa.BigInteger, nullable=False),
+    sa.Column("recv_window_ms", sa.Integer, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("begun_at", _time, nullable=False),
+    sa.Column("exchange_order_id", sa.BigInteger),
+    sa.Column("cancel_requested_at", _time),
+    sa.Column("error_code", sa.Text),
+    sa.Column("error_message", sa.Text),
+    sa.Column("unknown_since", _time),
+    sa.Column("not_found_count", sa.Integer, nullable=False),
+    sa.Column("last_asked_at", _time),
+    sa.Column("ended_at", _time),
+    _one_of("leg", Leg),
+    _one_of("side", Side),
+    _one_of("state", ProtectionState),
+    sa.CheckConstraint("quantity > 0", name="quantity_positive"),
+    sa.Index("ix_protective_orders_live", "symbol", "begun_at", postgresql_where=PROTECTION_IS_LIVE),
+    sa.Index("ix_protective_orders_symbol_exchange_order_id", "symbol", "exchange_order_id"),
+)
+
+market_regimes = sa.Table(
+    "market_regimes",
+    metadata,
+    sa.Column("symbol", sa.Text, primary_key=True),
+    sa.Column("regime", sa.Text, nullable=False),
+    sa.Column("atr", _money, nullable=False),
+    sa.Column("close", _money, nullable=False),
+    sa.Column("usual", _money, nullable=False),
+    sa.Column("efficiency", _money, nullable=False),
+    sa.Column("candles", sa.Integer, nullable=False),
+    sa.Column("interval", sa.Text, nullable=False),
+    sa.Column("observed_at", _time, nullable=False),
+    _one_of("regime", Regime),
 )
 
 ledger_lines = sa.Table(

@@ -13,6 +13,7 @@ from app.adapters.postgres.control import PostgresControl
 from app.adapters.postgres.events import PostgresEvents
 from app.adapters.postgres.ledger import PostgresLedger
 from app.adapters.postgres.orders import PostgresOrders
+from app.adapters.postgres.protection import PostgresProtection
 from app.adapters.postgres.signals import PostgresSignals
 from app.adapters.postgres.transaction import Transaction, UnitOfWorkFinishedError, core_errors
 from app.domain.events import Event
@@ -23,6 +24,7 @@ from app.ports import (
     EventRepository,
     LedgerRepository,
     OrderRepository,
+    ProtectionRepository,
     SignalRepository,
     UnitOfWork,
     UnitOfWorkFactory,
@@ -42,6 +44,7 @@ class PostgresUnitOfWork(UnitOfWork):
     control: ControlRepository
     alerts: AlertRepository
     events: EventRepository
+    protection: ProtectionRepository
 
     def __init__(self, engine: sa.Engine, publisher: EventPublisher) -> None:
         self._engine = engine
@@ -63,6 +66,7 @@ class PostgresUnitOfWork(UnitOfWork):
         self.control = PostgresControl(transaction)
         self.alerts = PostgresAlerts(transaction)
         self.events = self._record = PostgresEvents(transaction)
+        self.protection = PostgresProtection(transaction)
         return self
 
     def emit(self, *events: Event) -> None:

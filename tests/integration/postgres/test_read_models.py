@@ -155,7 +155,9 @@ def test_positions_are_valued_at_their_marks_and_flat_ones_left_out(begin: Begin
     assert valued["reason"] is None
     assert (blind["symbol"], blind["mark_price"], blind["unrealised_pnl"]) == ("BTCUSDT", None, None)
     assert (blind["source"], blind["age_seconds"]) == ("ledger", 7.0)
-    assert blind["reason"] == "no mark price of this symbol is known; no protective orders are known"
+    assert blind["reason"] == (
+        "no mark price of this symbol is known; no target is confirmed by the exchange for all of it"
+    )
 
 
 def test_a_portfolio_is_not_known_until_the_exchange_has_told(begin: Begin, reads: PostgresReadModels) -> None:
