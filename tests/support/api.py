@@ -18,6 +18,8 @@ from app.chaos.promises import Ledger, Promise, check_promises
 from tests.support.system import RunningSystem
 from tests.support.waiting import wait_until
 
+REST_SECONDS_MAX = 30.0
+
 
 class Api:
     """One system's HTTP API with its operator's token, and its exchange's ledger."""

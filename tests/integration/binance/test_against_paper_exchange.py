@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from itertools import count
 from pathlib import Path
@@ -24,8 +26,10 @@ from app.adapters.binance.user_events import AccountUpdate, OrderUpdate, StreamG
 from app.adapters.binance.user_stream import UserStream
 from app.domain.market import FundingRate, Quote
 from app.domain.orders import Attempt, OrderType, TimeInForce
+from app.domain.protection.orders import Leg, ProtectionState, ProtectiveOrder, client_algo_id
+from app.domain.regimes import read_regime
 from app.domain.signals import Side
-from app.ports import NotFound, OrderReport, Rejected, RetryAfter, Unknown
+from app.ports import ConditionalReport, NotFound, OrderReport, Rejected, RetryAfter, Unknown
 from tests.support.paper_exchange import PaperExchange, start_paper_exchange
 from tests.support.waiting import wait_until
 from tests.unit.binance.fakes import RecordingBudget, make_attempt
@@ -505,3 +509,83 @@ def test_an_exchange_that_restarts_is_found_again(tmp_path: Path) -> None:
     finally:
         client.close()
         first.kill()
+
+
+def protective(paper: PaperExchange, exchange: RestExchange, leg: Leg, *, away: str, **changes: Any) -> ProtectiveOrder:
+    """One that closes a long position, `away` (a share of the bid) below it for a stop and above it for a target."""
+    mark = Decimal(paper.book_ticker(SYMBOL)["bidPrice"])
+    sign = -1 if leg is Leg.STOP else 1
+    order_id = uuid.uuid4()
+    values: dict[str, Any] = {
+        "client_algo_id": client_algo_id(order_id),
+        "order_id": order_id,
+        "symbol": SYMBOL,
+        "leg": leg,
+        "side": Side.SELL,
+        "quantity": Decimal("0.002"),
+        "trigger_price": (mark * (1 + sign * Decimal(away))).quantize(TICK, rounding=ROUND_DOWN),
+        "signed_at_ms": exchange.now_ms(),
+        "recv_window_ms": 1_000,
+        "state": ProtectionState.SENDING,
+        "begun_at": datetime.now(UTC),
+    }
+    return ProtectiveOrder(**{**values, **changes})
+
+
+def test_a_protective_order_is_taken_on_found_listed_and_cancelled_once(
+    paper: PaperExchange, exchange: RestExchange
+) -> None:
+    assert isinstance(exchange.submit(attempt_on(paper, exchange)), OrderReport)
+    stop = protective(paper, exchange, Leg.STOP, away="0.05")
+    target = protective(paper, exchange, Leg.TARGET, away="0.05")
+    for order in (stop, target):
+        report = exchange.submit_conditional(order)
+        assert isinstance(report, ConditionalReport), report
+        assert (report.status, report.quantity, report.trigger_price) == ("NEW", order.quantity, order.trigger_price)
+        assert exchange.query_conditional(order.client_algo_id) == report
+    listed = {each.client_algo_id for each in exchange.open_conditional_orders()}
+    assert {stop.client_algo_id, target.client_algo_id} <= listed
+    # Cancelling orders leaves what protects; the second cancel of one finds nothing.
+    exchange.cancel_orders(SYMBOL)
+    assert {each.client_algo_id for each in exchange.open_conditional_orders()} == listed
+    for order in (stop, target):
+        assert exchange.cancel_conditional(order.client_algo_id)
+        assert not exchange.cancel_conditional(order.client_algo_id)
+    answer = exchange.query_conditional(stop.client_algo_id)
+    assert isinstance(answer, ConditionalReport)
+    assert answer.status == "CANCELED"
+    assert isinstance(exchange.query_conditional("p-never-sent"), NotFound)
+
+
+def test_a_protective_order_whose_answer_is_lost_is_found_by_its_id(
+    paper: PaperExchange, exchange: RestExchange
+) -> None:
+    assert isinstance(exchange.submit(attempt_on(paper, exchange)), OrderReport)
+    for accepted_there in (True, False):
+        paper.faults({"kind": "timeout", "accepted": accepted_there, "count": 1, "endpoint": "POST /fapi/v1/algoOrder"})
+        order = protective(paper, exchange, Leg.STOP, away="0.05")
+        assert isinstance(exchange.submit_conditional(order), Unknown)
+        paper.clear_faults()
+        wait_until(
+            lambda number=order.client_algo_id, there=accepted_there: (
+                isinstance(exchange.query_conditional(number), ConditionalReport) is there
+            ),
+            seconds=WAIT,
+            what="the exchange to tell",
+        )
+    exchange.cancel_all(SYMBOL)
+
+
+def test_a_level_that_is_passed_already_is_refused_and_says_so(paper: PaperExchange, exchange: RestExchange) -> None:
+    assert isinstance(exchange.submit(attempt_on(paper, exchange)), OrderReport)
+    reply = exchange.submit_conditional(protective(paper, exchange, Leg.STOP, away="-0.01"))
+    assert isinstance(reply, Rejected)
+    assert reply.code == "-2021"
+
+
+def test_candles_come_in_order_and_the_last_is_still_being_made(exchange: RestExchange) -> None:
+    candles = exchange.candles(SYMBOL, interval="1h", limit=99)
+    assert len(candles) == 99
+    assert [each.opened_at for each in candles] == sorted(each.opened_at for each in candles)
+    assert all(each.low <= each.close <= each.high for each in candles)
+    assert read_regime(SYMBOL, candles, interval="1h", observed_at=datetime.now(UTC)) is not None
