@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "20261123_2340"
-down_revision = "20261123_2330"
+revision = "20261124_0010"
+down_revision = "20261123_2350"
 branch_labels = None
 depends_on = None
 
