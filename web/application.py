@@ -19,7 +19,6 @@ from app.ports import (
     WindowUnavailableError,
 )
 from app.settings import Settings
-from web.access import configure_sessions
 from web.answers import answer, encode
 from web.api import ROUTES
 from web.limits import RETRY_AFTER_SECONDS
@@ -40,6 +39,7 @@ from web.problems import (
 )
 from web.queries import NoQuery, read_query
 from web.routes import Route, register
+from web.session_api import LINK_PATH, add_login_link
 from web.shapes import ProblemDescription
 from web.use_cases import UseCases
 
@@ -77,11 +77,11 @@ def create_app(system: UseCases, settings: Settings, *, now: Callable[[], dateti
     app = Flask("web", static_folder=None)
     app.config.update(QT_USE_CASES=system, QT_SETTINGS=settings, QT_NOW=now)
     app.url_map.strict_slashes = False
-    configure_sessions(app)
     for route in ROUTES:
         register(app, route)
     _describe(app)
     add_dashboard_socket(app, system)
+    add_login_link(app)
     add_page(app)
     _answer_errors(app)
     _watch_requests(app)
@@ -202,7 +202,8 @@ def log_request(status: int) -> None:
     problem: ProblemError | None = g.get("problem")
     fields = {
         "method": request.method,
-        "path": request.path[:200],
+        # A login link is a secret, also when it did not work.
+        "path": f"{LINK_PATH}***" if request.path.startswith(LINK_PATH) else request.path[:200],
         "status": status,
         "milliseconds": round((time.perf_counter() - g.begun) * 1000, 2),
         "principal": g.get("principal"),

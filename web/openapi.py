@@ -40,7 +40,13 @@ def openapi_document(routes: Sequence[Route]) -> dict[str, Any]:
         "components": {
             "schemas": schemas,
             "securitySchemes": {
-                "token": {"type": "http", "scheme": "bearer", "description": "`./qt token create` prints one"}
+                "token": {"type": "http", "scheme": "bearer", "description": "`./qt token create` prints one"},
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": "qt_session_PORT",
+                    "description": "`POST /api/session` sets it; changes also need the header `X-CSRF-Token`",
+                },
             },
         },
     }
@@ -51,9 +57,9 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
         "operationId": route.name,
         "summary": route.summary,
         "responses": {str(route.status): _success(route), **_failures(route.all_problems)},
-        "security": [] if route.scope is None else [{"token": []}],
+        "security": [{"token": []}, {"session": []}] if route.is_guarded else [],
     }
-    needs = "" if route.scope is None else f"Needs a token with the scope `{route.scope.value}`."
+    needs = "" if route.scope is None else f"Needs the scope `{route.scope.value}`."
     if description := " ".join(part for part in (route.description, needs) if part):
         operation["description"] = description
     if parameters := [*_path_parameters(route), *_query_parameters(route)]:

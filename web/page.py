@@ -1,4 +1,4 @@
-"""The dashboard page and its files; serving the page is what lets a browser on this machine read."""
+"""The dashboard page and its files: they say nothing of the system, so anybody may have them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from pathlib import Path
 
 from flask import Flask, Response, redirect, send_from_directory
 from werkzeug.wrappers import Response as AnyResponse
-
-from web.access import grant_session
 
 STATIC = Path(__file__).parent / "static"
 # The page is always asked for anew; its files too, but they are only sent again when they have changed.
@@ -19,8 +17,6 @@ def add_page(app: Flask) -> None:
 
     @app.get("/")
     def page() -> Response:
-        grant_session()
-        # The page itself says nothing of the system, so it may be sent to anybody.
         response = send_from_directory(STATIC, "index.html", max_age=None, conditional=False)
         response.headers["Cache-Control"] = "no-store"
         return response

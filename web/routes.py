@@ -10,7 +10,16 @@ from flask import Flask, Response
 from pydantic import BaseModel, TypeAdapter
 
 from web.access import require
-from web.problems import FORBIDDEN, INTERNAL_ERROR, METHOD_NOT_ALLOWED, UNAUTHENTICATED, UNAVAILABLE, ProblemType
+from web.problems import (
+    CSRF_TOKEN_MISSING,
+    FORBIDDEN,
+    FOREIGN_ORIGIN,
+    INTERNAL_ERROR,
+    METHOD_NOT_ALLOWED,
+    UNAUTHENTICATED,
+    UNAVAILABLE,
+    ProblemType,
+)
 from web.queries import NoQuery, Query
 from web.use_cases import Scope
 
@@ -24,8 +33,9 @@ class Route:
     name: str
     summary: str
     view: Callable[..., Response]
-    scope: Scope | None  # None: open to everybody
+    scope: Scope | None  # None: open to everybody, or to everybody who is known
     answer: type[BaseModel] | None  # None: any JSON object
+    needs_login: bool = False  # a token or a session, whatever its scopes; what has a scope needs it anyway
     status: int = 200
     query: type[Query] = NoQuery
     body: TypeAdapter[Any] | None = None
@@ -33,9 +43,17 @@ class Route:
     description: str = ""
 
     @property
+    def is_guarded(self) -> bool:
+        """Whether the caller has to be known."""
+        return self.needs_login or self.scope is not None
+
+    @property
     def all_problems(self) -> tuple[ProblemType, ...]:
         """Its own problems and those that every route can have."""
-        access = () if self.scope is None else (UNAUTHENTICATED, FORBIDDEN)
+        access: tuple[ProblemType, ...] = ()
+        if self.is_guarded:
+            access = (UNAUTHENTICATED, FORBIDDEN, FOREIGN_ORIGIN)
+            access += () if self.method == "GET" else (CSRF_TOKEN_MISSING,)
         return (*self.problems, *access, METHOD_NOT_ALLOWED, INTERNAL_ERROR, UNAVAILABLE)
 
 
@@ -43,7 +61,7 @@ def register(app: Flask, route: Route) -> None:
     """Add the route to the URL map, behind its scope."""
 
     def endpoint(**parameters: str) -> Response:
-        if route.scope is not None:
+        if route.is_guarded:
             require(route.scope)
         return route.view(**parameters)
 

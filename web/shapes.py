@@ -7,10 +7,11 @@ Use cases may add members; they may not leave out or rename these. A figure that
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.domain.access import Role
 from app.domain.alerts import AlertChange
 from app.domain.ess import EssState
 from app.domain.health import Status
@@ -33,6 +34,19 @@ class Figure(Shape):
     source: str | None = Field(description="Who said so; null when nobody did")
     age_seconds: float | None = Field(description="How long ago; null when never", ge=0)
     reason: str | None = Field(default=None, description="Why something in here is not known")
+
+
+class SessionItem(Shape):
+    name: str
+    role: Role | None = Field(description="Of a person; a token has scopes alone")
+    scopes: list[str]
+    via: Literal["session", "token"]
+    expires_at: datetime | None
+    csrf_token: str | None = Field(description="To be sent as X-CSRF-Token with every change by cookie")
+
+
+class LoggedOut(Shape):
+    logged_out: bool
 
 
 class AdmissionResult(Shape):

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
+from app.domain.access import LoggedIn, LoginRefused, Session
 from app.domain.policy import RiskMode
 from app.domain.signals import IntakeVerdict, Signal
 from app.ports import EventSource, Page
@@ -97,6 +98,22 @@ class UseCases(Protocol):
 
     def authenticate(self, token: str) -> Principal | None:
         """The holder of a bearer token; None when it was never issued, was revoked or has expired."""
+        ...
+
+    def session(self, secret: str) -> Session | None:
+        """The session of a cookie; None when there is none, any more or at all."""
+        ...
+
+    def log_in(self, *, name: str, password: str, address: str, previous: str | None) -> LoggedIn | LoginRefused:
+        """A session for a name and a password; the one whose secret is `previous` ends."""
+        ...
+
+    def log_in_by_link(self, secret: str, *, address: str, previous: str | None) -> LoggedIn | LoginRefused:
+        """A session for a link that works once; the one whose secret is `previous` ends."""
+        ...
+
+    def log_out(self, secret: str) -> None:
+        """End a session; ending what has ended changes nothing."""
         ...
 
     def admit_signals(self, signals: Sequence[Signal]) -> Sequence[Admission]:

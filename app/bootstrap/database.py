@@ -5,10 +5,11 @@ from __future__ import annotations
 from app.adapters.embedded.private_file import write_private
 from app.adapters.postgres.migrate import migrate
 from app.bootstrap.system import System, open_system
-from app.services.issue_token import SCOPES
+from app.domain.access import SCOPES
 from app.settings import Settings, SettingsError
 
 OPERATOR_TOKEN_FILE = "operator.token"
+FIRST_LINK_FILE = "run/first-login-link"  # taken away by `up` once it is shown
 
 
 def prepare_database(settings: Settings) -> None:
@@ -20,6 +21,7 @@ def prepare_database(settings: Settings) -> None:
         system.refuse_unsafe_key()
         system.set_up()
         _keep_operator_token(system)
+        _leave_first_link(system)
 
 
 def _keep_operator_token(system: System) -> None:
@@ -28,3 +30,14 @@ def _keep_operator_token(system: System) -> None:
     if path.exists() and system.authenticate(path.read_text().strip()) is not None:
         return
     write_private(path, system.issue_token(name="operator", scopes=sorted(SCOPES)) + "\n")
+
+
+def _leave_first_link(system: System) -> None:
+    """While nobody can log in yet: a link that does, once, in a file of mode 600."""
+    path = system.settings.state_dir / FIRST_LINK_FILE
+    link = system.users.make_first_link()
+    if link is None:
+        path.unlink(missing_ok=True)
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_private(path, link + "\n")

@@ -20,6 +20,7 @@ from app.adapters.disk.buffer import Bounds, DiskBuffer
 from app.adapters.disk.buffered_publisher import BufferedEventPublisher
 from app.adapters.disk.codecs import AlertCodec, EventCodec, SignalCodec
 from app.adapters.disk.token_file import TokenFile
+from app.adapters.passwords import Argon2Passwords
 from app.adapters.postgres.engine import create_engine
 from app.adapters.postgres.outage_gate import GuardedUnitOfWorkFactory, OutageGate
 from app.adapters.postgres.read_models import PostgresReadModels
@@ -72,6 +73,8 @@ from app.services.hear_protection_update import HearProtectionUpdate
 from app.services.issue_token import IssueToken
 from app.services.keep_alerts import KeepAlerts
 from app.services.know_symbols import KnowSymbols
+from app.services.log_in import LogIn
+from app.services.manage_users import ManageUsers
 from app.services.mend_events import MendEvents
 from app.services.place_order import PlaceOrder
 from app.services.policy_cache import PolicyCache
@@ -85,6 +88,7 @@ from app.services.replay_events import ReplayEvents
 from app.services.reset_ess import ResetEss
 from app.services.resolve_attempt import ResolveAttempt
 from app.services.resolve_protection import ResolveProtection
+from app.services.sessions import Sessions
 from app.services.set_up import SetUp
 from app.services.settle_attempt import SettleAttempt
 from app.services.settle_protection import SettleProtection
@@ -138,6 +142,7 @@ class System:
     events: RedisEventSource
     authenticate: Authenticator
     issue_token: IssueToken
+    users: ManageUsers
     admit_signals: AdmitSignals
     signal_spool: DurableBuffer[Signal]
     drain_spool: DrainSpool
@@ -262,6 +267,8 @@ def open_system(
     gate = OutageGate(partial(_ask_database, unit_of_work))
     at_the_door = GuardedUnitOfWorkFactory(unit_of_work, gate)
     authenticate = Authenticator(at_the_door, clock, TokenFile(settings.state_dir / TOKEN_FILE))
+    sessions = Sessions(at_the_door, clock)
+    passwords = Argon2Passwords()
     admit = AdmitSignals(
         unit_of_work=at_the_door,
         window=window,
@@ -334,6 +341,7 @@ def open_system(
         events=events,
         authenticate=authenticate,
         issue_token=IssueToken(unit_of_work=unit_of_work, clock=clock, random_text=random_text),
+        users=ManageUsers(unit_of_work=unit_of_work, clock=clock, passwords=passwords, random_text=random_text),
         admit_signals=admit,
         signal_spool=signal_spool,
         drain_spool=drain_spool,
@@ -435,6 +443,14 @@ def open_system(
             window=window,
             read_models=PostgresReadModels(engine),
             authenticator=authenticate,
+            sessions=sessions,
+            login=LogIn(
+                unit_of_work=at_the_door,
+                clock=clock,
+                passwords=passwords,
+                random_text=random_text,
+                forget_session=sessions.forget,
+            ),
             symbols=KnowSymbols(at_the_door, clock),
             admit=admit,
             trip=trip,

@@ -18,6 +18,8 @@ COMMANDS = {
     "check": ("check", "Ask every part whether it works; exit code 0 or 1."),
     "test": ("test", "Run the tests; arguments go to pytest."),
     "exchange": ("exchange", "Run the paper exchange alone."),
+    "user": ("user", "People who may log in to the dashboard."),
+    "login-link": ("login_link", "Print a link that logs in to the dashboard, once."),
     "token": ("token", "Tokens for the HTTP API."),
     "signal": ("signal", "Send one signal."),
     "ess": ("ess", "The emergency stop: status, trip, reset."),

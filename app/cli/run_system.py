@@ -56,6 +56,7 @@ async def _supervise(state: StateDirectory, table: Sequence[ProcessSpec], urls: 
             journal.announces = True
             _say(f"all {len(supervisor.records)} processes ready after {time.monotonic() - began:.1f} s")
             click.echo("ready " + " ".join(f"{name}={url}" for name, url in urls.items()))
+            _show_first_link(state, urls["web"])
             await _first(stop_asked, supervisor.watch())
     except StartError as error:
         raise CommandFailure(str(error)) from error
@@ -99,6 +100,16 @@ class Journal:
                 again = f" (restarts: {record.restarts})" if record.restarts else ""
                 _say(f"{record.name} is {record.state}{why}{again}")
             self._known[record.name] = record
+
+
+def _show_first_link(state: StateDirectory, web_url: str) -> None:
+    """On the terminal alone, and once: nobody can log in to a new system in any other way."""
+    try:
+        secret = state.first_link.read_text().strip()
+    except FileNotFoundError:
+        return
+    state.first_link.unlink()
+    click.echo(f"log in at {web_url}/login/{secret} (works once, within the hour; ./qt login-link prints another)")
 
 
 async def _first(stop_asked: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:

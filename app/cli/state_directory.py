@@ -45,6 +45,11 @@ class StateDirectory:
         return self.root / "operator.token"
 
     @property
+    def first_link(self) -> Path:
+        """The login link of a system that nobody can log in to yet; mode 600, gone once it is shown."""
+        return self.run / "first-login-link"
+
+    @property
     def connection(self) -> Path:
         """What other commands need to reach the running system's servers; mode 600."""
         return self.run / "connection.json"

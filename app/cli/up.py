@@ -19,8 +19,9 @@ from app.cli.settings import read_settings, state_directory
 def command(market: str | None, speed: float | None, producer: bool) -> None:
     """Start the whole system and stay in the foreground; Ctrl-C stops it.
 
-    Prints one line beginning with `ready` on standard output once every process answers; everything else goes to
-    standard error. QT_* variables choose ports, state directory, servers and exchange.
+    Prints one line beginning with `ready` on standard output once every process answers, and under it, while there are
+    no users, a link that logs in to the dashboard once; everything else goes to standard error. QT_* variables choose
+    ports, state directory, servers and exchange.
     """
     settings = read_settings()
     market = absolute_market(market)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.ports.access import AccessRepository, Passwords
 from app.ports.admission_window import (
     AdmissionWindow,
     Offer,
@@ -76,6 +77,7 @@ from app.ports.token_memory import KnownToken, TokenMemory
 __all__ = [
     "EQUITY_POINTS_MAX",
     "PAGE_ROWS_MAX",
+    "AccessRepository",
     "AdmissionWindow",
     "AlertChannel",
     "AlertNotDeliveredError",
@@ -119,6 +121,7 @@ __all__ = [
     "OrderRepository",
     "OverfilledError",
     "Page",
+    "Passwords",
     "Popped",
     "Progress",
     "ProgressBoard",

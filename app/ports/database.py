@@ -26,6 +26,7 @@ from app.domain.protection.orders import ProtectiveOrder
 from app.domain.reconciliation import Difference, Pass
 from app.domain.regimes import MarketRegime
 from app.domain.signals import Side, Signal, SignalEvent, SignalState, StoredSignal
+from app.ports.access import AccessRepository
 from app.ports.event_record import EventRepository
 
 
@@ -401,6 +402,7 @@ class UnitOfWork(AbstractContextManager["UnitOfWork"], Protocol):
     alerts: AlertRepository
     events: EventRepository
     protection: ProtectionRepository
+    access: AccessRepository
 
     def emit(self, *events: Event) -> None:
         """Record these with the commit, and publish them once it has succeeded."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from app.domain.access import LoggedIn, LoginRefused, Session
 from app.domain.ess import EmergencyStop
 from app.domain.events import Event
 from app.domain.policy import RiskMode
@@ -27,8 +28,10 @@ from app.services.admit_signals import Admission, AdmitSignals
 from app.services.authenticate import Authenticator, Principal
 from app.services.change_policy import ChangePolicy, Wish
 from app.services.know_symbols import KnowSymbols
+from app.services.log_in import LogIn
 from app.services.policy_answers import PolicyAnswer, policy_answer
 from app.services.reset_ess import Refused, ResetEss
+from app.services.sessions import Sessions
 from app.services.switch_ess import SwitchEss
 from app.services.trip_ess import TripEss
 
@@ -45,6 +48,8 @@ class Console:
     window: AdmissionWindow
     read_models: ReadModels
     authenticator: Authenticator
+    sessions: Sessions
+    login: LogIn
     symbols: KnowSymbols
     admit: AdmitSignals
     trip: TripEss
@@ -58,6 +63,22 @@ class Console:
     def authenticate(self, token: str) -> Principal | None:
         """The holder of a bearer token."""
         return self.authenticator(token)
+
+    def session(self, secret: str) -> Session | None:
+        """The session of a cookie."""
+        return self.sessions(secret)
+
+    def log_in(self, *, name: str, password: str, address: str, previous: str | None) -> LoggedIn | LoginRefused:
+        """A session for a name and a password."""
+        return self.login.with_password(name=name, password=password, address=address, previous=previous)
+
+    def log_in_by_link(self, secret: str, *, address: str, previous: str | None) -> LoggedIn | LoginRefused:
+        """A session for a link that works once."""
+        return self.login.with_link(secret, address=address, previous=previous)
+
+    def log_out(self, secret: str) -> None:
+        """The end of a session."""
+        self.sessions.end(secret)
 
     def admit_signals(self, signals: Sequence[Signal]) -> Sequence[Admission]:
         """Make them durable and rank them."""

@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from app.domain.access import SCOPES
 from app.ports import Clock, UnitOfWorkFactory
 
-SCOPES = frozenset({"read", "signals", "operate"})
 NAME_LENGTH_MAX = 64
 
 

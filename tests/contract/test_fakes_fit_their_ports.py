@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from app import ports
-from tests.fakes import alerts, celery, clock, disk, exchange, postgres, redis
+from tests.fakes import access, alerts, celery, clock, disk, exchange, postgres, redis
 
 PAIRS = [
     (ports.Clock, clock.FakeClock),
@@ -37,6 +37,8 @@ PAIRS = [
     (ports.QueueLengths, redis.FakeQueueLengths),
     (ports.AlertChannel, alerts.FakeChannel),
     (ports.ProtectionRepository, postgres.FakeProtection),
+    (ports.AccessRepository, access.FakeAccess),
+    (ports.Passwords, access.FakePasswords),
     (ports.UnitOfWork, postgres.FakeUnitOfWork),
     (ports.UnitOfWorkFactory, postgres.FakeUnitOfWorkFactory),
 ]

@@ -36,6 +36,7 @@ from app.domain.reconciliation import Difference, Pass
 from app.domain.regimes import MarketRegime
 from app.domain.signals import SIGNAL_TRANSITIONS, Side, Signal, SignalEvent, SignalState, StoredSignal
 from app.ports import (
+    AccessRepository,
     AlertRepository,
     ConstraintViolatedError,
     ControlRepository,
@@ -53,6 +54,7 @@ from app.ports import (
     SignalRepository,
     UnreadablePolicyError,
 )
+from tests.fakes.access import AccessState, FakeAccess
 from tests.fakes.clock import FIRST_MOMENT
 
 T = TypeVar("T")
@@ -77,6 +79,7 @@ class _State:
     tokens: dict[str, tuple[str, frozenset[str]]] = field(default_factory=dict)
     decisions: list[NewDecision] = field(default_factory=list)
     audit: list[Mapping[str, Any]] = field(default_factory=list)
+    access: AccessState = field(default_factory=AccessState)
     last_pass: Pass | None = None
     opened_at: datetime | None = None
     alerts: dict[str, Alert] = field(default_factory=dict)  # in the order of their sequence
@@ -187,6 +190,7 @@ class FakeUnitOfWork:
     alerts: AlertRepository
     events: EventRepository
     protection: ProtectionRepository
+    access: AccessRepository
 
     def __init__(self, database: FakeDatabase, publisher: EventPublisher) -> None:
         self._database = database
@@ -207,6 +211,7 @@ class FakeUnitOfWork:
         self.alerts = FakeAlerts(tables)
         self.events = FakeEventRecord(tables)
         self.protection = FakeProtection(tables)
+        self.access = FakeAccess(lambda: tables.state.access)
         return self
 
     def emit(self, *events: Event) -> None:

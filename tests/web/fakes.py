@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from app.domain.access import LoggedIn, LoginRefused, Role, Session
 from app.domain.events import Event, EventType, SequencedEvent
 from app.domain.policy import RiskMode
 from app.domain.signals import IntakeVerdict, Signal
@@ -36,6 +37,27 @@ TOKENS = {
     "signals-token": frozenset({"signals"}),
     "operate-token": frozenset({"operate"}),
 }
+
+
+PASSWORD = "correct horse battery"
+LINK = "a-login-link"  # works again and again: that it should not is the use case's business
+
+
+def a_session(name: str, role: Role) -> LoggedIn:
+    """A session whose secret tells whose it is."""
+    session = Session(
+        session_hash=f"hash of {name}",
+        name=name,
+        role=role,
+        created_at=NOW,
+        seen_at=NOW,
+        expires_at=datetime(2027, 1, 1, tzinfo=UTC),
+    )
+    return LoggedIn(f"secret-of-{name}", session)
+
+
+# Users by name; the password of each is `PASSWORD`.
+USERS = {each.session.name: each for each in (a_session("reader", Role.READ), a_session("olga", Role.OPERATE))}
 
 
 @dataclass(frozen=True)
@@ -198,6 +220,8 @@ class FakeSystem:
     calls: list[tuple[Any, ...]] = field(default_factory=list)
     listed: list[dict[str, Any]] = field(default_factory=lambda: [signal_item()])  # newest first
     policy_outcome: FakeOutcome = field(default_factory=lambda: FakeOutcome(item=POLICY))
+    sessions: dict[str, Session] = field(default_factory=dict)  # by secret
+    tries_left: int = 5
     database_away: bool = False
     bug: bool = False
 
@@ -210,6 +234,33 @@ class FakeSystem:
     def authenticate(self, token: str) -> FakePrincipal | None:
         scopes = TOKENS.get(token)
         return None if scopes is None else FakePrincipal(token.removesuffix("-token"), scopes)
+
+    def session(self, secret: str) -> Session | None:
+        self._work()
+        return self.sessions.get(secret)
+
+    def log_in(self, *, name: str, password: str, address: str, previous: str | None) -> LoggedIn | LoginRefused:
+        self._work()
+        if self.tries_left == 0:
+            return LoginRefused(retry_after_seconds=300)
+        self.tries_left -= 1
+        if name not in USERS or password != PASSWORD:
+            return LoginRefused()
+        return self._begin(USERS[name], previous)
+
+    def log_in_by_link(self, secret: str, *, address: str, previous: str | None) -> LoggedIn | LoginRefused:
+        self._work()
+        return self._begin(a_session("operator", Role.OPERATE), previous) if secret == LINK else LoginRefused()
+
+    def _begin(self, logged_in: LoggedIn, previous: str | None) -> LoggedIn:
+        if previous is not None:
+            self.sessions.pop(previous, None)
+        self.sessions[logged_in.secret] = logged_in.session
+        return logged_in
+
+    def log_out(self, secret: str) -> None:
+        self._work()
+        self.sessions.pop(secret, None)
 
     def admit_signals(self, signals: Sequence[Signal]) -> Sequence[FakeAdmission]:
         self._work()

@@ -1,97 +1,223 @@
-"""Who gets the page's session, and what every answer carries."""
+"""Who gets in by a browser, what other sites can make it do, and what every answer carries."""
 
 from __future__ import annotations
 
-import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
+from structlog.testing import capture_logs
+from werkzeug.test import TestResponse
 
 from app.settings import Settings
-from tests.web.fakes import FakeSystem
+from tests.web.fakes import LINK, PASSWORD, FakeSystem
 from web.application import create_app
-from web.session_key import SessionKeyError, session_key
 
 HERE = "http://127.0.0.1:5000"
+COOKIE = "qt_session_5000"
+TRIP = {"reason": "a test"}
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1:5000", "localhost:5000", "localhost", "[::1]:5000", "LOCALHOST:8080"])
-def test_a_browser_on_this_machine_gets_a_session_that_reads(client: FlaskClient, host: str) -> None:
-    response = client.get("/", base_url=f"http://{host}")
-    assert response.status_code == 200
-    cookie = response.headers["Set-Cookie"]
-    assert cookie.startswith("qt_dashboard_5000=")
-    assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(cookie.split("; "))
-    assert "Domain" not in cookie
-    assert client.get("/api/ess", base_url=f"http://{host}").status_code == 200
+def log_in(client: FlaskClient, name: str = "olga", **options: Any) -> TestResponse:
+    body = {"name": name, "password": PASSWORD}
+    return client.post("/api/session", json=body, base_url=HERE, **options)
+
+
+def csrf_of(client: FlaskClient) -> dict[str, str]:
+    return {"X-CSRF-Token": client.get("/api/session", base_url=HERE).get_json()["csrf_token"]}
+
+
+def problem_of(response: TestResponse) -> tuple[int, str]:
+    return response.status_code, response.get_json(force=True)["type"].rpartition("/")[2]
 
 
 @pytest.mark.parametrize(
-    ("base_url", "options"),
+    "path",
     [
-        ("http://rebound.example:5000", {}),
-        ("http://127.0.0.1.evil.example", {}),
-        ("http://192.168.1.5:5000", {}),
-        (HERE, {"environ_base": {"REMOTE_ADDR": "192.168.1.7"}}),
-        (HERE, {"headers": {"X-Forwarded-For": "203.0.113.9"}}),
-        (HERE, {"headers": {"Forwarded": "for=203.0.113.9"}}),
-        (HERE, {"headers": {"Via": "1.1 proxy"}}),
+        *("/api/signals", "/api/signals/s-1", "/api/orders", "/api/positions", "/api/portfolio", "/api/equity"),
+        *("/api/ess", "/api/policy", "/api/policy/versions", "/api/snapshot", "/api/session"),
     ],
 )
-def test_anybody_else_gets_the_empty_page_and_nothing_to_fill_it_with(
-    client: FlaskClient, base_url: str, options: dict[str, object]
-) -> None:
-    response = client.get("/", base_url=base_url, **options)
-    assert response.status_code == 200
-    assert "Set-Cookie" not in response.headers
-    assert client.get("/api/ess", base_url=base_url, **options).status_code == 401
+def test_without_credentials_nothing_is_told_also_on_this_machine(client: FlaskClient, path: str) -> None:
+    page = client.get("/", base_url=HERE)
+    assert (page.status_code, "Set-Cookie" in page.headers) == (200, False)
+    answer = client.get(path, base_url=HERE)
+    assert problem_of(answer) == (401, "unauthenticated")
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-def test_a_session_taken_elsewhere_is_worth_nothing(client: FlaskClient) -> None:
-    client.get("/", base_url=HERE)
+def test_a_password_opens_a_session_whose_cookie_no_script_and_no_other_site_gets(client: FlaskClient) -> None:
+    answer = log_in(client)
+    assert answer.status_code == 200
+    cookie = answer.headers["Set-Cookie"]
+    assert cookie.startswith(f"{COOKIE}=")
+    assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(cookie.split("; "))
+    assert "Domain" not in cookie
+    told = client.get("/api/session", base_url=HERE).get_json()
+    assert told == answer.get_json()
+    assert (told["name"], told["role"], told["scopes"]) == ("olga", "operate", ["operate", "read", "signals"])
     assert client.get("/api/ess", base_url=HERE).status_code == 200
-    assert client.get("/api/ess", base_url=HERE, environ_base={"REMOTE_ADDR": "10.0.0.9"}).status_code == 401
-    assert client.get("/api/ess", base_url=HERE, headers={"X-Forwarded-For": "10.0.0.9"}).status_code == 401
 
 
-def test_on_a_public_address_nobody_is_let_in_without_a_token(system: FakeSystem, tmp_path: Path) -> None:
-    application = create_app(system, Settings(state_dir=tmp_path, bind_host="0.0.0.0"))
-    client = application.test_client()
-    assert "Set-Cookie" not in client.get("/", base_url=HERE).headers
+def test_https_makes_the_cookie_secure(client: FlaskClient) -> None:
+    answer = client.post("/api/session", json={"name": "olga", "password": PASSWORD}, base_url="https://desk.example")
+    assert "Secure" in answer.headers["Set-Cookie"].split("; ")
+
+
+def test_two_systems_on_one_host_do_not_share_a_cookie(system: FakeSystem, tmp_path: Path) -> None:
+    other = create_app(system, Settings(state_dir=tmp_path, web_port=5001)).test_client()
+    assert log_in(other).headers["Set-Cookie"].startswith("qt_session_5001=")
+
+
+def test_a_login_link_opens_a_session_and_leads_to_the_page(client: FlaskClient) -> None:
+    answer = client.get(f"/login/{LINK}", base_url=HERE)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/")
+    assert client.get("/api/session", base_url=HERE).get_json()["name"] == "operator"
+
+
+def test_looking_ahead_does_not_spend_a_login_link(client: FlaskClient) -> None:
+    for answer in (
+        client.head(f"/login/{LINK}", base_url=HERE),
+        client.get(f"/login/{LINK}", base_url=HERE, headers={"Sec-Purpose": "prefetch;prerender"}),
+    ):
+        assert "Set-Cookie" not in answer.headers
+    assert problem_of(client.get("/api/session", base_url=HERE)) == (401, "unauthenticated")
+
+
+@pytest.mark.parametrize("link", ["spent", "x" * 300, "%C3%A4"])
+def test_a_login_link_that_was_never_made_is_gone(client: FlaskClient, link: str) -> None:
+    assert problem_of(client.get(f"/login/{link}", base_url=HERE)) == (410, "login-link-spent")
+    person = client.get(f"/login/{link}", base_url=HERE, headers={"Accept": "text/html,*/*;q=0.8"})
+    assert (person.status_code, person.headers["Location"]) == (303, "/#login-link-spent")
+
+
+def test_a_login_link_and_a_password_stay_out_of_the_log(client: FlaskClient) -> None:
+    with capture_logs() as lines:
+        client.get(f"/login/{LINK}", base_url=HERE)
+        client.get("/login/another-secret", base_url=HERE)
+        log_in(client)
+        client.post("/api/session", json={"name": "olga", "password": "not-this-one"}, base_url=HERE)
+    assert [line["path"] for line in lines] == ["/login/***", "/login/***", "/api/session", "/api/session"]
+    said = repr(lines)
+    assert not [secret for secret in (LINK, "another-secret", PASSWORD, "not-this-one", "secret-of-") if secret in said]
+
+
+@pytest.mark.parametrize("body", [{"name": "olga", "password": "wrong"}, {"name": "nobody", "password": PASSWORD}])
+def test_a_wrong_name_and_a_wrong_password_look_the_same(client: FlaskClient, body: dict[str, str]) -> None:
+    answer = client.post("/api/session", json=body, base_url=HERE)
+    assert problem_of(answer) == (401, "invalid-credentials")
+    assert answer.get_json(force=True)["detail"] == "the name or the password is wrong"
+    assert "Set-Cookie" not in answer.headers
+
+
+def test_too_many_tries_have_to_wait(client: FlaskClient, system: FakeSystem) -> None:
+    system.tries_left = 0
+    answer = log_in(client)
+    assert problem_of(answer) == (429, "too-many-logins")
+    assert answer.headers["Retry-After"] == "300"
+
+
+@pytest.mark.parametrize("value", ["forged", "", "x" * 1000, "secret-of-nobody", "\u00e4"])
+def test_a_forged_cookie_is_no_session(client: FlaskClient, value: str) -> None:
+    client.set_cookie(COOKIE, value, domain="127.0.0.1")
+    assert problem_of(client.get("/api/ess", base_url=HERE)) == (401, "unauthenticated")
+
+
+def test_a_session_that_was_planted_is_neither_taken_on_nor_kept(client: FlaskClient, system: FakeSystem) -> None:
+    client.set_cookie(COOKIE, "planted-by-somebody", domain="127.0.0.1")
+    log_in(client)
+    assert set(system.sessions) == {"secret-of-olga"}
+    # Whoever logs in again leaves no session behind.
+    log_in(client, "reader")
+    assert set(system.sessions) == {"secret-of-reader"}
+
+
+def test_logging_out_ends_the_session_itself(client: FlaskClient, system: FakeSystem) -> None:
+    log_in(client)
+    answer = client.delete("/api/session", base_url=HERE, headers=csrf_of(client))
+    assert answer.get_json() == {"logged_out": True}
+    assert system.sessions == {}
+    client.set_cookie(COOKIE, "secret-of-olga", domain="127.0.0.1")
     assert client.get("/api/ess", base_url=HERE).status_code == 401
+
+
+@pytest.mark.parametrize("given", [{}, {"X-CSRF-Token": ""}, {"X-CSRF-Token": "0" * 64}, {"X-CSRF-Token": "ä"}])
+def test_a_change_by_cookie_without_the_sessions_token_is_refused(
+    client: FlaskClient, system: FakeSystem, given: dict[str, str]
+) -> None:
+    log_in(client)
+    answer = client.post("/api/ess/trip", json=TRIP, base_url=HERE, headers=given)
+    assert problem_of(answer) == (403, "csrf-token-missing")
+    assert system.calls == []
+
+
+def test_an_operator_changes_things_by_cookie_and_in_their_own_name(client: FlaskClient, system: FakeSystem) -> None:
+    log_in(client)
+    answer = client.post("/api/ess/trip", json=TRIP, base_url=HERE, headers=csrf_of(client))
+    assert answer.status_code == 200
+    assert system.calls == [("trip", "olga", "a test", False)]
+
+
+def test_a_reader_reads_and_nothing_more(client: FlaskClient, system: FakeSystem) -> None:
+    log_in(client, "reader")
+    assert client.get("/api/ess", base_url=HERE).status_code == 200
+    for method, path in (("POST", "/api/ess/trip"), ("PUT", "/api/policy"), ("POST", "/api/signals")):
+        answer = client.open(path, method=method, json=TRIP, base_url=HERE, headers=csrf_of(client))
+        assert problem_of(answer) == (403, "forbidden"), path
+    assert system.calls == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:9999"},  # same site, so the cookie comes along
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ],
+)
+def test_other_sites_get_nothing_out_of_a_browser_that_is_logged_in(
+    client: FlaskClient, system: FakeSystem, headers: dict[str, str]
+) -> None:
+    log_in(client)
+    csrf = csrf_of(client)
+    assert problem_of(client.get("/api/ess", base_url=HERE, headers=headers)) == (403, "foreign-origin")
+    answer = client.post("/api/ess/trip", json=TRIP, base_url=HERE, headers={**headers, **csrf})
+    assert problem_of(answer) == (403, "foreign-origin")
+    assert problem_of(log_in(client, headers=headers)) == (403, "foreign-origin")
+    assert system.calls == []
 
 
 def test_a_wrong_token_is_not_saved_by_a_good_session(client: FlaskClient) -> None:
-    client.get("/", base_url=HERE)
+    log_in(client)
     assert client.get("/api/ess", base_url=HERE, headers={"Authorization": "Bearer wrong"}).status_code == 401
 
 
-@pytest.mark.parametrize("value", ["eyJyZWFkcyI6dHJ1ZX0.aZZZZZ.AAAAAAAAAAAAAAAAAAAAAAAAAAA", "", "x"])
-def test_a_forged_cookie_is_no_session(client: FlaskClient, value: str) -> None:
-    client.set_cookie("qt_dashboard_5000", value, domain="127.0.0.1")
-    assert client.get("/api/ess", base_url=HERE).status_code == 401
+def test_a_token_says_who_it_is_and_cannot_be_logged_out(client: FlaskClient) -> None:
+    token = {"Authorization": "Bearer read-token"}
+    told = client.get("/api/session", headers=token).get_json()
+    assert (told["name"], told["via"], told["scopes"], told["csrf_token"]) == ("read", "token", ["read"], None)
+    assert client.delete("/api/session", headers=token).get_json() == {"logged_out": False}
+    assert client.get("/api/ess", headers=token).status_code == 200
 
 
-def test_a_restart_logs_nobody_out(application: Flask, system: FakeSystem, settings: Settings) -> None:
-    client = application.test_client()
-    client.get("/", base_url=HERE)
-    cookie = client.get_cookie("qt_dashboard_5000", domain="127.0.0.1")
-    assert cookie is not None
+def test_a_database_that_is_away_is_said_so_and_logs_nobody_out(client: FlaskClient, system: FakeSystem) -> None:
+    log_in(client)
+    system.database_away = True
+    for answer in (client.get("/api/session", base_url=HERE), log_in(client)):
+        assert problem_of(answer) == (503, "unavailable")
+        assert answer.get_json(force=True)["reason"] == "DatabaseUnavailableError"
+    system.database_away = False
+    assert client.get("/api/ess", base_url=HERE).status_code == 200
+
+
+def test_a_restart_logs_nobody_out(client: FlaskClient, system: FakeSystem, settings: Settings) -> None:
+    log_in(client)
     restarted = create_app(system, settings).test_client()
-    restarted.set_cookie(cookie.key, cookie.value, domain="127.0.0.1")
+    restarted.set_cookie(COOKIE, "secret-of-olga", domain="127.0.0.1")
     assert restarted.get("/api/ess", base_url=HERE).status_code == 200
-
-
-def test_the_key_is_its_owners_alone_and_stays(tmp_path: Path) -> None:
-    key = session_key(tmp_path / "state")
-    assert session_key(tmp_path / "state") == key
-    [file] = (tmp_path / "state").iterdir()
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    file.write_bytes(b"short")
-    with pytest.raises(SessionKeyError, match="remove it"):
-        session_key(tmp_path / "state")
 
 
 @pytest.mark.parametrize("path", ["/", "/static/app.js", "/api/openapi.json", "/api/ess", "/nothing"])

@@ -261,7 +261,7 @@ def test_an_outage_of_the_stream_ends_the_sockets_and_refuses_new_ones_until_it_
         ({"headers": {"Origin": "http://evil.example"}}, "", 403),
         ({"headers": {"Origin": "null"}}, "", 403),
         (
-            {"headers": {"Cookie": "qt_dashboard_5000=eyJyZWFkcyI6dHJ1ZX0.aaaaaa.bbbbbbbbbbbbbbbb"}, "token": None},
+            {"headers": {"Cookie": "qt_session_5000=forged"}, "token": None},
             "",
             401,
         ),

@@ -14,7 +14,7 @@ from app.adapters.processes.free_ports import SYSTEM_PORTS, free_port
 from app.domain.events import EventType
 from app.settings import Settings
 from tests.web.browser import CHROMIUM, Page, browser
-from tests.web.fakes import FakeSystem, signal_item
+from tests.web.fakes import LINK, FakeSystem, signal_item
 from tests.web.live_server import served
 from web.application import create_app
 
@@ -37,8 +37,9 @@ def _clean(page: Page) -> None:
 
 @pytest.fixture
 def address(system: FakeSystem, settings: Settings) -> Iterator[str]:
+    """Where a browser is logged in on the way."""
     with served(create_app(system, settings)) as port:
-        yield f"http://127.0.0.1:{port}/"
+        yield f"http://127.0.0.1:{port}/login/{LINK}"
 
 
 def a_decided_signal(system: FakeSystem, signal_id: str, **changes: Any) -> None:
@@ -109,7 +110,7 @@ def test_a_trip_takes_over_the_page(page: Page, address: str, system: FakeSystem
 def test_after_a_restart_the_page_goes_on_without_a_gap(page: Page, system: FakeSystem, settings: Settings) -> None:
     port = free_port(SYSTEM_PORTS)
     with served(create_app(system, settings), port=port):
-        page.open(f"http://127.0.0.1:{port}/")
+        page.open(f"http://127.0.0.1:{port}/login/{LINK}")
         page.wait_for("#connection", "live")
         a_decided_signal(system, "before", symbol="AAAUSDT")
         page.wait_for("#signal-table", "AAAUSDT")
@@ -138,16 +139,18 @@ def test_figures_that_are_not_known_are_dashes_with_reasons(
     assert page.complaints == []
 
 
-def test_without_access_the_page_says_how_to_get_it(page: Page, system: FakeSystem, tmp_path: Path) -> None:
-    with served(create_app(system, Settings(state_dir=tmp_path, bind_host="0.0.0.0"))) as port:
-        page.open(f"http://127.0.0.1:{port}/")
-        page.wait_for("#connection", "no access")
-        page.wait_for("#notice", "SSH tunnel")
+def test_without_access_the_page_says_how_to_get_it(page: Page, address: str) -> None:
+    page.call("Network.clearBrowserCookies")
+    page.open(address.partition("login")[0])
+    page.wait_for("#connection", "no access")
+    page.wait_for("#notice", "login-link")
 
 
 def test_a_database_that_is_away_is_said_so(page: Page, address: str, system: FakeSystem) -> None:
-    system.database_away = True
     page.open(address)
+    page.wait_for("#connection", "live")
+    system.database_away = True
+    page.open(address.partition("login")[0])
     page.wait_for("#notice", "the database did not answer")
     page.wait_for("#connection", "no data")
     assert page.text("#ess-state") == "—"
@@ -162,7 +165,7 @@ def test_it_fits_a_phone_and_a_desk_in_the_dark_and_in_the_light(
     page.size(width, 1100)
     page.scheme(scheme)
     with served(create_app(system, settings)) as port:
-        page.open(f"http://127.0.0.1:{port}/")
+        page.open(f"http://127.0.0.1:{port}/login/{LINK}")
         page.wait_for("#connection", "live")
         page.wait_for("#curve-told", "points")
         for n in range(30):

@@ -133,7 +133,7 @@ function showNotice(kind) {
   say(
     notice,
     kind === "refused"
-      ? "This page reads without a token only on the machine the system runs on, opened as localhost or 127.0.0.1. From elsewhere, use an SSH tunnel or the API with a token."
+      ? "Nobody is logged in. ./qt login-link prints a link that logs in once."
       : `The system does not answer fully: ${problem.message}`,
   );
 }

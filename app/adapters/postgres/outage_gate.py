@@ -122,6 +122,7 @@ class GuardedUnitOfWork(UnitOfWork):
         self.alerts = entered.alerts
         self.events = entered.events
         self.protection = entered.protection
+        self.access = entered.access
         return self
 
     def emit(self, *events: Event) -> None:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
 from app.adapters.postgres.column_types import Moment, Money
+from app.domain.access import Role
 from app.domain.alerts import AlertChange
 from app.domain.ess import EssState
 from app.domain.health import Status
@@ -389,6 +390,52 @@ tokens = sa.Table(
     sa.Column("created_at", _time, nullable=False),
     sa.Column("expires_at", _time),
     sa.Column("revoked_at", _time),
+)
+
+users = sa.Table(
+    "users",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("password_hash", sa.Text, nullable=False),
+    sa.Column("created_at", _time, nullable=False),
+    sa.Column("password_changed_at", _time, nullable=False),
+    _one_of("role", Role),
+)
+
+# Not bound to users: the machine's own operator logs in by a link, without a password.
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("session_hash", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("created_at", _time, nullable=False),
+    sa.Column("seen_at", _time, nullable=False),
+    sa.Column("expires_at", _time, nullable=False),
+    _one_of("role", Role),
+    sa.Index("ix_sessions_name", "name"),
+)
+
+login_links = sa.Table(
+    "login_links",
+    metadata,
+    sa.Column("link_hash", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("created_at", _time, nullable=False),
+    sa.Column("expires_at", _time, nullable=False),
+    _one_of("role", Role),
+)
+
+login_attempts = sa.Table(
+    "login_attempts",
+    metadata,
+    sa.Column("number", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("address", sa.Text, nullable=False),
+    sa.Column("at", _time, nullable=False),
+    sa.Index("ix_login_attempts_at", "at"),
 )
 
 reconciliations = sa.Table(

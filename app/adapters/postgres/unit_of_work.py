@@ -8,6 +8,7 @@ from types import TracebackType
 import sqlalchemy as sa
 from sqlalchemy import exc
 
+from app.adapters.postgres.access import PostgresAccess
 from app.adapters.postgres.alerts import PostgresAlerts
 from app.adapters.postgres.control import PostgresControl
 from app.adapters.postgres.events import PostgresEvents
@@ -18,6 +19,7 @@ from app.adapters.postgres.signals import PostgresSignals
 from app.adapters.postgres.transaction import Transaction, UnitOfWorkFinishedError, core_errors
 from app.domain.events import Event
 from app.ports import (
+    AccessRepository,
     AlertRepository,
     ControlRepository,
     EventPublisher,
@@ -45,6 +47,7 @@ class PostgresUnitOfWork(UnitOfWork):
     alerts: AlertRepository
     events: EventRepository
     protection: ProtectionRepository
+    access: AccessRepository
 
     def __init__(self, engine: sa.Engine, publisher: EventPublisher) -> None:
         self._engine = engine
@@ -67,6 +70,7 @@ class PostgresUnitOfWork(UnitOfWork):
         self.alerts = PostgresAlerts(transaction)
         self.events = self._record = PostgresEvents(transaction)
         self.protection = PostgresProtection(transaction)
+        self.access = PostgresAccess(transaction)
         return self
 
     def emit(self, *events: Event) -> None:
