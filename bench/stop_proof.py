@@ -301,12 +301,14 @@ def prove(
                     case = case_of(seed, number, with_restart=with_restart)
                     proof.trips.append(prover.play(case))
                     tell(_line(proof.trips[-1]))
-            except (BrokenError, ArenaError, httpx.HTTPError) as error:
+            except (BrokenError, ArenaError, httpx.HTTPError, KeyboardInterrupt) as error:
                 proof.problem = f"case {first + len(proof.trips)}: {error!r}"
-            proof.problem = proof.problem or _come_to_rest(arena)
-        if proof.problem is None:
-            ledger = arena.ledger()
-            judge(proof.trips, ledger)
+            arena.heal_exchange()
+            restless = _come_to_rest(arena)
+        proof.problem = proof.problem or restless
+        ledger = arena.ledger()
+        judge(proof.trips, ledger)
+        if restless is None:
             proof.promises = check_promises(arena.books(), ledger, promised_signals=prover.promised)
     proof.seconds = time.monotonic() - began
     proof.load = (load_before, psutil.getloadavg()[0])

@@ -193,6 +193,90 @@ class PolicyChange(Shape):
     after: Any = None
 
 
+class WhatIfCounts(Shape):
+    read: int
+    compared: int
+    changed: int
+    not_reproduced: int = Field(description="Not as recorded under their own policy either: left out")
+    unreadable: int
+
+
+class WhatIfEntered(Shape):
+    """What would have entered the market, in USDT."""
+
+    entries: int
+    bought: DecimalText
+    sold: DecimalText
+    gross: DecimalText
+    net: DecimalText
+
+
+class WhatIfSides(Shape):
+    before: WhatIfEntered
+    after: WhatIfEntered
+
+
+class WhatIfGate(Shape):
+    gate: str
+    denied_before: int
+    denied_after: int
+    denies_now: int
+    passes_now: int
+
+
+class WhatIfDecision(Shape):
+    outcome: str
+    code: str | None
+    quantity: DecimalText
+    notional: DecimalText
+
+
+class WhatIfGateChange(Shape):
+    gate: str
+    before: str | None = Field(description="The code it denied with; null: it passed")
+    after: str | None
+    numbers: dict[str, str]
+
+
+class WhatIfChanged(Shape):
+    signal_id: str
+    symbol: str
+    side: Side
+    confidence: DecimalText
+    attempt_number: int
+    policy_version: int | None
+    decided_at: datetime
+    before: WhatIfDecision
+    after: WhatIfDecision
+    gates: list[WhatIfGateChange]
+
+
+class WhatIfOutcomes(Shape):
+    before: dict[str, int]
+    after: dict[str, int]
+
+
+class WhatIfSymbol(WhatIfSides):
+    symbol: str
+
+
+class WhatIf(Shape):
+    base_version: int = Field(description="The version that `changes` are against")
+    policy: dict[str, Any] = Field(description="The policy that was tried; decimals as strings")
+    changes: list[PolicyChange]
+    since: datetime
+    until: datetime
+    oldest: datetime | None = Field(description="The oldest decision that was looked at")
+    newest: datetime | None
+    is_complete: bool = Field(description="False: the period holds older decisions that were not looked at")
+    decisions: WhatIfCounts
+    outcomes: WhatIfOutcomes
+    gates: list[WhatIfGate]
+    entered: WhatIfSides
+    symbols: list[WhatIfSymbol]
+    changed: list[WhatIfChanged] = Field(description="The newest of the decisions that would have been different")
+
+
 class PolicyVersionItem(Shape):
     version: int
     mode: RiskMode

@@ -86,6 +86,23 @@ class PolicyOutcome(Protocol):
     def refusal(self) -> Refusal | None: ...
 
 
+class WhatIfOutcome(Protocol):
+    """What a what-if found; exactly one of `item, faults, refusal` says it."""
+
+    @property
+    def item(self) -> Mapping[str, Any] | None:
+        """A `web.shapes.WhatIf`."""
+        ...
+
+    @property
+    def faults(self) -> Sequence[Mapping[str, str]]:
+        """Why that policy could not be taken on: `field, code, detail` each."""
+        ...
+
+    @property
+    def refusal(self) -> Refusal | None: ...
+
+
 class UseCases(Protocol):
     """Everything the web asks of the system. Mappings are JSON-ready: decimals as strings, times as RFC 3339 text.
 
@@ -208,4 +225,17 @@ class UseCases(Protocol):
         self, *, version: int, actor: str, reason: str, confirmation: str | None, base_version: int | None
     ) -> PolicyOutcome:
         """A new version equal to an old one."""
+        ...
+
+    def what_if(
+        self,
+        *,
+        mode: RiskMode | None,
+        version: int | None,
+        changes: Mapping[str, Any],
+        since: datetime | None,
+        until: datetime | None,
+        decisions_max: int,
+    ) -> WhatIfOutcome:
+        """What another policy would have decided; changes nothing."""
         ...

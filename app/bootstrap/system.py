@@ -97,7 +97,9 @@ from app.services.sweep_protections import SweepProtections
 from app.services.sweep_signals import SweepSignals
 from app.services.switch_ess import SwitchEss
 from app.services.trip_ess import TripEss
+from app.services.try_policy import TryPolicy
 from app.services.watch_account import WatchAccount
+from app.services.what_if import WhatIf
 from app.settings import Settings, SettingsError
 
 log = structlog.get_logger(__name__)
@@ -174,6 +176,7 @@ class System:
     watch_account: WatchAccount
     acknowledge_trip: AcknowledgeTrip
     set_up: SetUp
+    what_if: WhatIf
     refuse_unsafe_key: Callable[[], None]  # raises when the key of a real exchange may withdraw
     console: Console
     policy: PolicyCache
@@ -310,6 +313,7 @@ def open_system(
         settle=settle_protection,
         protect=protect,
     )
+    what_if = WhatIf(unit_of_work=unit_of_work, clock=clock)
 
     def carry_on() -> None:
         for thread, buffer in ((replaying, event_buffer), (draining, signal_spool)):
@@ -434,6 +438,7 @@ def open_system(
             watch=watch,
             exit_position=exit_position,
         ),
+        what_if=what_if,
         set_up=SetUp(unit_of_work=unit_of_work, clock=clock, stage=settings.stage),
         refuse_unsafe_key=partial(refuse_unsafe_key, settings, rest),
         console=Console(
@@ -457,6 +462,7 @@ def open_system(
             reset=reset,
             switch=SwitchEss(unit_of_work=unit_of_work, clock=clock),
             policy_changes=ChangePolicy(unit_of_work=unit_of_work, clock=clock, cache=policy),
+            try_policy=TryPolicy(what_if, clock),
             event_buffer=event_buffer,
             signal_spool=signal_spool,
             stage=settings.stage.value,

@@ -36,6 +36,8 @@ from app.settings import Settings
 REPOSITORY = Path(__file__).resolve().parents[2]
 READY_SECONDS_MAX = 120.0
 STOP_SECONDS_MAX = 45.0
+LET_GO_SECONDS_MAX = 20.0
+LET_GO_PAUSE_SECONDS = 0.5
 PORTS = ("QT_WEB_PORT", "QT_HEALTH_PORT", "QT_FLOWER_PORT", "QT_EXCHANGE_PORT")
 ANSWER_SECONDS_MAX = 10.0
 BUFFER = "buffer"
@@ -164,10 +166,20 @@ class Arena:
         self.process.wait(STOP_SECONDS_MAX)
 
     def start_again(self) -> None:
-        """The same system from what is on the disk; raises `ArenaError` when it does not come up."""
-        process = _start(self.environment, self._market)
-        self.process = process
-        self._meet(process, _wait_ready(process))
+        """The same system from what is on the disk; raises `ArenaError` when it does not come up.
+
+        What was killed may need a moment to let go of its ports; whoever starts by hand would try again too.
+        """
+        deadline = time.monotonic() + LET_GO_SECONDS_MAX
+        while True:
+            self.process = _start(self.environment, self._market)
+            try:
+                return self._meet(self.process, _wait_ready(self.process))
+            except ArenaError as error:
+                if "is in use by" not in str(error) or time.monotonic() > deadline:
+                    raise
+            self.process.wait(STOP_SECONDS_MAX)
+            time.sleep(LET_GO_PAUSE_SECONDS)
 
     # ------------------------------------------------------------------------------------------------ records
 

@@ -23,7 +23,7 @@ COMMANDS = {
     "token": ("token", "Tokens for the HTTP API."),
     "signal": ("signal", "Send one signal."),
     "ess": ("ess", "The emergency stop: status, trip, reset."),
-    "policy": ("policy", "The risk policy: show, mode, set, history, rollback."),
+    "policy": ("policy", "The risk policy: show, mode, set, history, rollback, whatif."),
     "panic": ("panic", "Cancel and close everything straight at the exchange; needs nothing else alive."),
     "chaos": ("chaos", "Break a system of its own from a seed and check every promise."),
     "alerts": ("alerts", "Alerts: what is wrong and what was; send a test to every channel."),

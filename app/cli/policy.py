@@ -12,6 +12,8 @@ import httpx
 from app.cli.api_client import call, describe_problem, open_client
 from app.cli.ess import connecting
 from app.cli.failure import CommandFailure
+from app.cli.policy_values import split_assignment, typed_value
+from app.cli.what_if import whatif
 
 CONFIRMATION_PROBLEM = "/problems/loosening-needs-confirmation"
 MODES = ("AGGRESSIVE_SMALL_ACCOUNT", "NORMAL", "DEFENSIVE")
@@ -60,11 +62,11 @@ def mode(mode: str, reason: str, yes: bool, url: str | None, token: str | None) 
 @connecting
 def set_fields(assignments: Sequence[str], reason: str, yes: bool, url: str | None, token: str | None) -> None:
     """Change single fields, e.g. confidence_minimum=0.6 symbols_denied=XRPUSDT,ADAUSDT."""
-    given = dict(_split(each) for each in assignments)
+    given = dict(split_assignment(each) for each in assignments)
     with open_client(url=url, token=token) as client:
         policy = call(client, "GET", "/api/policy")
     current = policy["policy"] or {}
-    changes = {name: _typed(name, text, current.get(name)) for name, text in given.items()}
+    changes = {name: typed_value(name, text, current.get(name)) for name, text in given.items()}
     body = {"changes": changes, "reason": reason, "base_version": policy["version"]}
     _change("PUT", "/api/policy", body, yes=yes, url=url, token=token)
 
@@ -131,29 +133,6 @@ def _send(client: httpx.Client, method: str, path: str, body: Mapping[str, Any])
     return answer
 
 
-def _split(assignment: str) -> tuple[str, str]:
-    name, equals, value = assignment.partition("=")
-    if not equals or not name:
-        raise CommandFailure(f"not FIELD=VALUE: {assignment}")
-    return name, value
-
-
-def _typed(name: str, text: str, current: Any) -> Any:
-    """The text as the JSON type that the field has now; the server judges the rest."""
-    if isinstance(current, bool):
-        if text.lower() not in ("true", "false"):
-            raise CommandFailure(f"{name}: true or false, not {text!r}")
-        return text.lower() == "true"
-    if isinstance(current, int):
-        try:
-            return int(text)
-        except ValueError as error:
-            raise CommandFailure(f"{name}: a whole number, not {text!r}") from error
-    if isinstance(current, list):
-        return [each for each in text.split(",") if each]
-    return text
-
-
 def _line(change: Mapping[str, Any]) -> str:
     return f"{change['field']}: {_shown(change.get('before'))} -> {_shown(change.get('after'))}"
 
@@ -164,3 +143,6 @@ def _shown(value: Any) -> str:
     if isinstance(value, list):
         return ",".join(value) or "(none)"
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+command.add_command(whatif)

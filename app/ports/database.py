@@ -371,6 +371,16 @@ class ControlRepository(Protocol):
         """JSON-ready, oldest first."""
         ...
 
+    def recorded_decisions(
+        self, *, since: datetime, until: datetime, before: tuple[datetime, int] | None, limit: int
+    ) -> Sequence[Mapping[str, Any]]:
+        """As `decisions`, with `signal_id`; newest first, at most `limit` (1 to `PAGE_ROWS_MAX`), taken from `since` on
+        and before `until`.
+
+        `before` is (decided_at, decision_id) of the last one of the page before.
+        """
+        ...
+
     def try_lock(self, name: str) -> bool:
         """A transaction-scoped advisory lock; False when somebody else holds it."""
         ...

@@ -34,6 +34,9 @@ from app.services.reset_ess import Refused, ResetEss
 from app.services.sessions import Sessions
 from app.services.switch_ess import SwitchEss
 from app.services.trip_ess import TripEss
+from app.services.try_policy import TryPolicy
+from app.services.what_if import Wanted
+from app.services.what_if_answers import WhatIfAnswer
 
 SNAPSHOT_ROWS = 50
 
@@ -56,6 +59,7 @@ class Console:
     reset: ResetEss
     switch: SwitchEss
     policy_changes: ChangePolicy
+    try_policy: TryPolicy
     event_buffer: DurableBuffer[Event]
     signal_spool: DurableBuffer[Signal]
     stage: str
@@ -193,6 +197,20 @@ class Console:
         """A new version equal to an old one."""
         wish = Wish(actor=actor, reason=reason, confirmation=confirmation, base_version=base_version)
         return policy_answer(self.policy_changes.roll_back(version, wish))
+
+    def what_if(
+        self,
+        *,
+        mode: RiskMode | None,
+        version: int | None,
+        changes: Mapping[str, Any],
+        since: datetime | None,
+        until: datetime | None,
+        decisions_max: int,
+    ) -> WhatIfAnswer:
+        """What another policy would have decided."""
+        wanted = Wanted(mode=mode, version=version, changes=changes)
+        return self.try_policy(wanted, since=since, until=until, decisions_max=decisions_max)
 
     def _sequence(self) -> tuple[int | None, str | None]:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -118,6 +119,30 @@ def test_decisions_are_told_as_they_were_made(begin: UnitOfWorkFactory) -> None:
         "decided_at": "2026-11-22T12:00:00.123456Z",
     }
     assert (second["order_id"], second["attempt_number"], second["outcome"]) == (str(order_id), 2, "APPROVED")
+
+
+def test_recorded_decisions_are_paged_backwards_through_a_time(begin: UnitOfWorkFactory) -> None:
+    put_signals(begin, "s1")
+    seconds = [0, 1, 1, 2, 3]
+    with begin() as uow:
+        for number, second in enumerate(seconds):
+            uow.control.add_decision(decision(decided_at=NOW + timedelta(seconds=second), attempt_number=number + 1))
+        uow.commit()
+    seen: list[int] = []
+    before: tuple[datetime, int] | None = None
+    with begin() as uow:
+        while rows := uow.control.recorded_decisions(
+            since=NOW, until=NOW + timedelta(seconds=3), before=before, limit=2
+        ):
+            seen += [row["attempt_number"] for row in rows]
+            before = (datetime.fromisoformat(rows[-1]["decided_at"]), rows[-1]["decision_id"])
+        assert {
+            row["signal_id"]
+            for row in uow.control.recorded_decisions(since=NOW, until=NOW + timedelta(hours=1), before=None, limit=500)
+        } == {"s1"}
+        with pytest.raises(ValueError):
+            uow.control.recorded_decisions(since=NOW, until=NOW, before=None, limit=501)
+    assert seen == [4, 3, 2, 1]
 
 
 def test_a_decision_needs_its_signal(begin: UnitOfWorkFactory) -> None:

@@ -36,6 +36,7 @@ from app.domain.reconciliation import Difference, Pass
 from app.domain.regimes import MarketRegime
 from app.domain.signals import SIGNAL_TRANSITIONS, Side, Signal, SignalEvent, SignalState, StoredSignal
 from app.ports import (
+    PAGE_ROWS_MAX,
     AccessRepository,
     AlertRepository,
     ConstraintViolatedError,
@@ -740,6 +741,20 @@ class FakeControl:
             for number, each in enumerate(self._tables.state.decisions, start=1)
             if each.signal_id == signal_id
         ]
+
+    def recorded_decisions(
+        self, *, since: datetime, until: datetime, before: tuple[datetime, int] | None, limit: int
+    ) -> Sequence[Mapping[str, Any]]:
+        if not 1 <= limit <= PAGE_ROWS_MAX:
+            raise ValueError(limit)
+        numbered = ((each.decided_at, number, each) for number, each in enumerate(self._tables.state.decisions, 1))
+        newest_first = sorted((one for one in numbered if since <= one[0] < until), key=lambda one: one[:2])[::-1]
+        return [
+            {"signal_id": each.signal_id}
+            | decision_item(number, each, [verdict_item(verdict) for verdict in each.verdicts])
+            for at, number, each in newest_first
+            if before is None or (at, number) < before
+        ][:limit]
 
     def try_lock(self, name: str) -> bool:
         self._tables.require_open()

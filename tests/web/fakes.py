@@ -79,6 +79,25 @@ class FakeRefusal:
     reason: str
 
 
+_NOTHING_ENTERED = {"entries": 0, "bought": "0", "sold": "0", "gross": "0", "net": "0"}
+WHAT_IF = {
+    "base_version": 3,
+    "policy": {"mode": "NORMAL"},
+    "changes": [],
+    "since": "2026-11-21T12:00:00+00:00",
+    "until": "2026-11-22T12:00:00+00:00",
+    "oldest": None,
+    "newest": None,
+    "is_complete": True,
+    "decisions": {"read": 0, "compared": 0, "changed": 0, "not_reproduced": 0, "unreadable": 0},
+    "outcomes": {"before": {}, "after": {}},
+    "gates": [],
+    "entered": {"before": _NOTHING_ENTERED, "after": _NOTHING_ENTERED},
+    "symbols": [],
+    "changed": [],
+}
+
+
 @dataclass(frozen=True)
 class FakeOutcome:
     item: Mapping[str, Any] | None = None
@@ -222,6 +241,7 @@ class FakeSystem:
     policy_outcome: FakeOutcome = field(default_factory=lambda: FakeOutcome(item=POLICY))
     sessions: dict[str, Session] = field(default_factory=dict)  # by secret
     tries_left: int = 5
+    what_if_outcome: FakeOutcome = field(default_factory=lambda: FakeOutcome(item=WHAT_IF))
     database_away: bool = False
     bug: bool = False
 
@@ -416,6 +436,11 @@ class FakeSystem:
 
     def roll_back_policy(self, *, version: int, **wish: Any) -> FakeOutcome:
         return self._policy_outcome("rollback", version, wish)
+
+    def what_if(self, **asked: Any) -> FakeOutcome:
+        self._work()
+        self.calls.append(("what_if", asked))
+        return self.what_if_outcome
 
     def _policy_outcome(self, what: str, argument: Any, wish: dict[str, Any]) -> FakeOutcome:
         self._work()

@@ -101,6 +101,21 @@ _DECISIONS = (
     .where(decisions.c.signal_id == sa.bindparam("of_signal", type_=sa.Text))
     .order_by(decisions.c.decision_id)
 )
+_decided = (decisions.c.decided_at, decisions.c.decision_id)
+_RECORDED_DECISIONS = (
+    sa.select(decisions)
+    .where(
+        decisions.c.decided_at >= sa.bindparam("since", type_=decisions.c.decided_at.type),
+        decisions.c.decided_at < sa.bindparam("until", type_=decisions.c.decided_at.type),
+        sa.tuple_(*_decided)
+        < sa.tuple_(
+            sa.bindparam("before_at", type_=decisions.c.decided_at.type),
+            sa.bindparam("before_id", type_=sa.BigInteger),
+        ),
+    )
+    .order_by(*(column.desc() for column in _decided))
+    .limit(sa.bindparam("limit", type_=sa.Integer))
+)
 _ADD_RECONCILIATION = sa.insert(reconciliations).values(
     at=sa.bindparam("at", type_=reconciliations.c.at.type),
     differences=sa.bindparam("differences", type_=reconciliations.c.differences.type),
@@ -250,6 +265,16 @@ class PostgresControl(ControlRepository):
     def decisions(self, signal_id: str) -> Sequence[Mapping[str, Any]]:
         """JSON-ready, oldest first."""
         return [decision_from_row(row) for row in self._transaction.rows(_DECISIONS, {"of_signal": signal_id})]
+
+    def recorded_decisions(
+        self, *, since: datetime, until: datetime, before: tuple[datetime, int] | None, limit: int
+    ) -> Sequence[Mapping[str, Any]]:
+        """JSON-ready, newest first; every page is one range of an index."""
+        limit_of(limit)
+        before_at, before_id = before or (until, 0)
+        parameters = {"since": since, "until": until, "before_at": before_at, "before_id": before_id, "limit": limit}
+        rows = self._transaction.rows(_RECORDED_DECISIONS, parameters)
+        return [{"signal_id": row.signal_id, **decision_from_row(row)} for row in rows]
 
     def try_lock(self, name: str) -> bool:
         """A lock by name until the end of the transaction; False when another transaction holds it."""

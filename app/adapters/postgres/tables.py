@@ -324,6 +324,8 @@ decisions = sa.Table(
     sa.Column("inputs", pg.JSONB, nullable=False),
     sa.Column("decided_at", _time, nullable=False),
     sa.Index("ix_decisions_signal_id", "signal_id"),
+    # What-if walks a time backwards, page by page.
+    sa.Index("ix_decisions_decided_at_decision_id", "decided_at", "decision_id"),
 )
 
 ess = sa.Table(
