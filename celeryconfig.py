@@ -70,12 +70,15 @@ enable_utc = True
 timezone = "UTC"
 
 # --- beat -------------------------------------------------------------------------------------------------------
-# A sweep that could not run in time is worthless: the next one is due. Expiry keeps a backlog from building up.
+# A sweep that could not run in time is worthless: the next one is due. That a backlog costs little is seen to where it
+# is taken up (tasks/sweep.py: a sweep runs once a period); expiry only keeps it from growing for ever. It is judged by
+# the worker's clock against beat's, so it is longer than machines with broken clocks may differ.
+SWEEP_EXPIRES_SECONDS = 120.0
 beat_schedule = {
     step.task: {
         "task": step.task,
         "schedule": seconds,
-        "options": {"queue": step.queue.value, "expires": max(2.0, 2 * seconds), "priority": 1},
+        "options": {"queue": step.queue.value, "expires": max(SWEEP_EXPIRES_SECONDS, 2 * seconds), "priority": 1},
     }
     for step, seconds in SWEEPS.items()
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tasks.app import app, system
 from tasks.retries import TRANSIENT
+from tasks.sweep import Sweep
 
 
 @app.task(name="ess.acknowledge", throws=TRANSIENT)
@@ -12,7 +13,7 @@ def acknowledge() -> None:
     system().acknowledge_trip()
 
 
-@app.task(name="ess.watch", throws=TRANSIENT)
+@app.task(name="ess.watch", base=Sweep, throws=TRANSIENT)
 def watch() -> None:
     """Trip the stop when a trigger fires."""
     system().watch_account()

@@ -6,6 +6,7 @@ import uuid
 
 from tasks.app import app, system
 from tasks.retries import RETRY, TRANSIENT
+from tasks.sweep import Sweep
 
 
 @app.task(name="orders.place", throws=TRANSIENT, **RETRY)
@@ -32,7 +33,7 @@ def collect_fills(order_id: str) -> None:
     system().collect_fills(uuid.UUID(order_id))
 
 
-@app.task(name="orders.sweep", throws=TRANSIENT)
+@app.task(name="orders.sweep", base=Sweep, throws=TRANSIENT)
 def sweep() -> None:
     """Hint every order and attempt that waits for longer than it should."""
     system().sweep_orders()

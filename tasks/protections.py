@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tasks.app import app, system
 from tasks.retries import RETRY, TRANSIENT
+from tasks.sweep import Sweep
 
 
 @app.task(name="protections.tend", throws=TRANSIENT, **RETRY)
@@ -18,13 +19,13 @@ def resolve(client_algo_id: str) -> None:
     system().resolve_protection(client_algo_id)
 
 
-@app.task(name="protections.sweep", throws=TRANSIENT)
+@app.task(name="protections.sweep", base=Sweep, throws=TRANSIENT)
 def sweep() -> None:
     """Find positions without protection, and protective orders without an answer."""
     system().sweep_protections()
 
 
-@app.task(name="protections.reconcile", throws=TRANSIENT)
+@app.task(name="protections.reconcile", base=Sweep, throws=TRANSIENT)
 def reconcile() -> None:
     """Compare the exchange's open conditional orders with ours."""
     system().reconcile_protections()

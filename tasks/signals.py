@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tasks.app import app, system
 from tasks.retries import TRANSIENT
+from tasks.sweep import Sweep
 
 
 @app.task(name="signals.dispatch", throws=TRANSIENT)
@@ -18,7 +19,7 @@ def drain() -> None:
     system().drain_spool()
 
 
-@app.task(name="signals.sweep", throws=TRANSIENT)
+@app.task(name="signals.sweep", base=Sweep, throws=TRANSIENT)
 def sweep() -> None:
     """Carry on what a lost message left waiting."""
     system().sweep_signals()

@@ -50,6 +50,7 @@ from app.ports import (
     Clock,
     DurableBuffer,
     Exchange,
+    HintLatch,
     MarketData,
     MarketDataSink,
     ProgressBoard,
@@ -138,6 +139,7 @@ class System:
     unit_of_work: UnitOfWorkFactory
     exchange: RestExchange
     budget: RedisRateBudget
+    latch: HintLatch
     market: MarketData
     market_sink: MarketDataSink
     window: AdmissionWindow
@@ -339,6 +341,7 @@ def open_system(
         unit_of_work=unit_of_work,
         exchange=rest,
         budget=budget,
+        latch=latch,
         market=market,
         market_sink=market,
         window=window,

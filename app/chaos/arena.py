@@ -16,8 +16,6 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -29,8 +27,8 @@ from app.adapters.processes.free_ports import free_system_ports
 from app.adapters.processes.records import read_record
 from app.bootstrap import open_system
 from app.chaos.books import Books, read_books
+from app.chaos.flowing_policy import flowing_policy
 from app.chaos.promises import Ledger
-from app.domain.policy import RiskMode, default_policy
 from app.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -286,34 +284,15 @@ def _stop(process: subprocess.Popen[str]) -> None:
 
 
 def _let_orders_flow(arena: Arena) -> None:
-    """A policy of its own version: small orders, hardly any cool-off, a cooldown that fits into a run."""
+    """A policy of its own version."""
     settings = Settings.from_environment({**arena.environment}).model_copy(
         update={
             name: Settings.model_validate({"state_dir": arena.state, name: value}).__getattribute__(name)
             for name, value in arena.connection.items()
         }
     )
-    flowing = replace(
-        default_policy(RiskMode.NORMAL),
-        duplicate_cool_off_seconds=0,
-        position_notional_max=Decimal(100_000),
-        risk_per_trade_share=Decimal("0.0005"),
-        net_exposure_share_max=Decimal(100),
-        gross_exposure_share_max=Decimal(100),
-        leverage_max=Decimal(20),
-        daily_drawdown_share_max=Decimal("0.9"),
-        slippage_share_max=Decimal("0.01"),
-        price_drift_share_max=Decimal("0.02"),
-        spread_share_max=Decimal("0.02"),
-        ess_cooldown_seconds=1,
-        # What is broken on purpose must not trip the stop: trips of a round are the round's own.
-        execution_errors_max=1_000,
-        rejections_in_a_row_max=1_000,
-        unknown_seconds_max=600,
-        stale_market_seconds_max=600,
-    )
     with open_system(settings) as system, system.unit_of_work() as uow:
         uow.control.add_policy(
-            flowing, author="chaos", reason="let orders flow while everything breaks", now=system.clock.now()
+            flowing_policy(), author="chaos", reason="let orders flow while everything breaks", now=system.clock.now()
         )
         uow.commit()

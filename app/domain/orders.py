@@ -178,6 +178,7 @@ class Attempt:
     error_message: str | None = None
     unknown_since: datetime | None = None
     not_found_count: int = 0  # answers "no such order" given after the request could no longer be accepted
+    not_found_at_ms: int | None = None  # when the first of them was there, by the exchange's clock
     last_asked_at: datetime | None = None
     ended_at: datetime | None = None
 

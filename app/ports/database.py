@@ -110,12 +110,16 @@ class SignalRepository(Protocol):
         """Move those that are in a state with an arrow for `event`; returns the ids moved, others are left alone."""
         ...
 
-    def queued_before(self, received_before: datetime, *, limit: int) -> Sequence[StoredSignal]:
-        """QUEUED signals received before, oldest first."""
+    def queued_before(
+        self, received_before: datetime, *, limit: int, after: StoredSignal | None = None
+    ) -> Sequence[StoredSignal]:
+        """QUEUED signals received before, oldest first, from behind `after` (the last of a page) on."""
         ...
 
-    def dispatched_before(self, dispatched_before: datetime, *, limit: int) -> Sequence[StoredSignal]:
-        """DISPATCHED signals whose hint may be lost, oldest first."""
+    def dispatched_before(
+        self, dispatched_before: datetime, *, limit: int, after: StoredSignal | None = None
+    ) -> Sequence[StoredSignal]:
+        """DISPATCHED signals whose hint may be lost, oldest first, from behind `after` (the last of a page) on."""
         ...
 
     def confidences(self, signal_ids: Sequence[str]) -> Mapping[str, Decimal]:

@@ -10,10 +10,11 @@ from app.ports.exchange import RateLimits
 
 
 class Lane(StrEnum):
-    """Who asks for budget: ENTRY (entries, and whatever else can wait) may not touch the share reserved for SAFETY:
-    cancels, exits, open questions, the stop."""
+    """Who asks for budget: ENTRY (entries, and whatever else can wait) may not touch the reserve; BOOKS (what was
+    executed and is not booked yet) may take half of what SAFETY (cancels, exits, open questions, the stop) may."""
 
     ENTRY = "ENTRY"
+    BOOKS = "BOOKS"
     SAFETY = "SAFETY"
 
 

@@ -10,12 +10,13 @@ from decimal import Decimal
 import structlog
 
 from app.domain import ledger
-from app.domain.fills import Fill, FillSource
+from app.domain.fills import FillSource
 from app.domain.money import plain
 from app.domain.reconciliation import WALLET, Difference, at_rest, compare, lasting
 from app.domain.triggers.ledger_mismatch import read_lasting_differences
 from app.ports import Clock, Exchange, ExchangeIncome, ExchangeTrade, Lane, RateBudget, UnitOfWork, UnitOfWorkFactory
 from app.services.book_fills import BookFills
+from app.services.collect_fills import fill_of
 from app.services.trip_ess import TripEss
 from app.services.watch_account import readings_as_json
 
@@ -104,26 +105,7 @@ class Reconcile:
                 return False
             trades = self.exchange.trades(symbol, from_id=start, limit=TRADES_PAGE)
             for trade in self._since_opening(trades):
-                self.book(
-                    [
-                        Fill(
-                            symbol=trade.symbol,
-                            trade_id=trade.trade_id,
-                            exchange_order_id=trade.exchange_order_id,
-                            client_order_id=None,
-                            order_id=None,
-                            side=trade.side,
-                            price=trade.price,
-                            quantity=trade.quantity,
-                            fee=trade.fee,
-                            fee_asset=trade.fee_asset,
-                            realised_pnl=trade.realised_pnl,
-                            is_maker=trade.is_maker,
-                            traded_at=trade.traded_at,
-                            source=FillSource.RECONCILIATION,
-                        )
-                    ]
-                )
+                self.book([fill_of(trade, source=FillSource.RECONCILIATION)])
             if len(trades) < TRADES_PAGE:
                 return True
             if start is None:

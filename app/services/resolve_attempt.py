@@ -30,6 +30,13 @@ def can_no_longer_be_accepted(attempt: Attempt, *, exchange_time_ms: int) -> boo
     return exchange_time_ms > attempt.signed_at_ms + attempt.recv_window_ms + ACCEPTANCE_MARGIN_MS
 
 
+def is_second_answer(attempt: Attempt, *, exchange_time_ms: int) -> bool:
+    """Whether a question put after `exchange_time_ms` was put half a second or more after the first answer of the
+    proof, both by the exchange's clock."""
+    first = attempt.not_found_at_ms
+    return first is not None and exchange_time_ms >= first + round(ASK_AGAIN_SECONDS * 1000)
+
+
 def pause_before_asking_again(attempt: Attempt, *, now: datetime) -> timedelta:
     """How long an attempt is left alone after a question: half its age, between half a second and five.
 
@@ -113,17 +120,21 @@ class ResolveAttempt:
             # It may still be waiting in the exchange's queue: not found is no proof yet.
             self._ask_later(attempt)
             return
+        answered_at_ms = self.exchange.now_ms()
         with self.unit_of_work() as uow:
             uow.orders.lock(attempt.order_id)
             current = uow.orders.get_attempt(attempt.client_order_id)
             if current is None or not current.state.is_open or current.last_asked_at != attempt.last_asked_at:
                 # It ended, or this worker was held up and somebody else has asked since: theirs is the answer to count.
                 return
-            count = current.not_found_count + 1
-            # The next turn begins half a second after this *answer*: so do the two questions of the proof.
-            uow.orders.save_attempt(replace(current, not_found_count=count, last_asked_at=self.clock.now()))
+            # Turns are half a second apart by our machines' clocks, which may differ: the proof goes by the exchange's.
+            if current.not_found_count == 0:
+                current = replace(current, not_found_count=1, not_found_at_ms=answered_at_ms)
+            elif is_second_answer(current, exchange_time_ms=reply.exchange_time_ms):
+                current = replace(current, not_found_count=current.not_found_count + 1)
+            uow.orders.save_attempt(replace(current, last_asked_at=self.clock.now()))
             uow.commit()
-        if count >= NOT_FOUND_ANSWERS_NEEDED:
+        if current.not_found_count >= NOT_FOUND_ANSWERS_NEEDED:
             self.settle(attempt.client_order_id, reply)
         else:
             self._ask_again(attempt, ASK_AGAIN_SECONDS)

@@ -205,7 +205,8 @@ def _settled(attempt: Attempt, reply: SubmitReply | NotFound, now: datetime) -> 
         attempt = replace(attempt, error_code="NOT_ACCEPTED", error_message="the exchange can no longer accept it")
     else:
         what = AttemptEvent.AMBIGUOUS
-        attempt = replace(attempt, error_code="UNKNOWN_OUTCOME", error_message=reply.reason, not_found_count=0)
+        attempt = replace(attempt, error_code="UNKNOWN_OUTCOME", error_message=reply.reason)
+        attempt = replace(attempt, not_found_count=0, not_found_at_ms=None)
     if attempt.state is AttemptState.UNKNOWN and what is AttemptEvent.REJECTED:
         # A refusal answers one request; the outcome that was lost is still to be asked for.
         what = AttemptEvent.AMBIGUOUS

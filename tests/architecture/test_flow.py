@@ -7,6 +7,7 @@ import inspect
 import celeryconfig
 from app.flow import FLOW, QUEUES, SWEEPS, Happening, Queue
 from tasks.app import app
+from tasks.sweep import Sweep
 
 
 def our_tasks():
@@ -32,6 +33,18 @@ def test_sweeps_take_no_argument_and_run_on_beat():
     for step, seconds in SWEEPS.items():
         assert not inspect.signature(our_tasks()[step.task].run).parameters
         assert celeryconfig.beat_schedule[step.task]["schedule"] == seconds
+
+
+def test_a_worker_whose_clock_is_a_minute_ahead_of_beats_still_runs_every_sweep():
+    assert all(entry["options"]["expires"] >= 60 for entry in celeryconfig.beat_schedule.values())
+
+
+def test_what_only_beat_hints_runs_once_a_period_however_many_messages_piled_up():
+    hinted_by_rows_too = {step.task for step in FLOW.values()}
+    cheap = {"signals.drain", "events.replay", "events.mend"}  # a look at this machine's own disk, or at one key
+    for step in SWEEPS:
+        is_sweep = isinstance(our_tasks()[step.task], Sweep)
+        assert is_sweep is (step.task not in hinted_by_rows_too | cheap), step.task
 
 
 def test_every_task_goes_to_its_own_queue():

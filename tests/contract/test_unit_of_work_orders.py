@@ -71,6 +71,7 @@ def test_saving_writes_what_changes_and_leaves_what_does_not(begin: UnitOfWorkFa
         error_message="timeout",
         unknown_since=later(1),
         not_found_count=1,
+        not_found_at_ms=1_763_812_800_123,
         last_asked_at=later(2),
         ended_at=later(3),
     )

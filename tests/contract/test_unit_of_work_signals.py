@@ -125,6 +125,11 @@ def test_sweeps_find_what_waits_oldest_first(begin: UnitOfWorkFactory) -> None:
         dispatched = uow.signals.dispatched_before(later(-1), limit=1)
         assert [each.signal.signal_id for each in queued] == ["q3", "q2"]
         assert [each.signal.signal_id for each in dispatched] == ["d3"]
+        further = uow.signals.queued_before(later(-1), limit=5, after=queued[0])
+        assert [each.signal.signal_id for each in further] == ["q2"]
+        further = uow.signals.dispatched_before(later(-1), limit=1, after=dispatched[0])
+        assert [each.signal.signal_id for each in further] == ["d2"]
+        assert uow.signals.dispatched_before(later(-1), limit=5, after=further[0]) == []
         assert uow.signals.in_flight_count() == 3
         uow.signals.advance(["d3"], SignalEvent.ORDERED, now=NOW)
         assert uow.signals.in_flight_count() == 3

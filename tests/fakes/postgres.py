@@ -324,17 +324,23 @@ class FakeSignals:
             moved.append(signal_id)
         return moved
 
-    def queued_before(self, received_before: datetime, *, limit: int) -> Sequence[StoredSignal]:
-        found = [each for each in self._in_state(SignalState.QUEUED) if each.signal.received_at < received_before]
-        return sorted(found, key=lambda each: (each.signal.received_at, each.sequence))[:limit]
+    def queued_before(
+        self, received_before: datetime, *, limit: int, after: StoredSignal | None = None
+    ) -> Sequence[StoredSignal]:
+        found = {(each.signal.received_at, each.sequence): each for each in self._in_state(SignalState.QUEUED)}
+        place = None if after is None else (after.signal.received_at, after.sequence)
+        return _oldest(found, before=received_before, place=place, limit=limit)
 
-    def dispatched_before(self, dispatched_before: datetime, *, limit: int) -> Sequence[StoredSignal]:
-        found = [
-            (each.dispatched_at, each.sequence, each)
+    def dispatched_before(
+        self, dispatched_before: datetime, *, limit: int, after: StoredSignal | None = None
+    ) -> Sequence[StoredSignal]:
+        found = {
+            (each.dispatched_at, each.sequence): each
             for each in self._in_state(SignalState.DISPATCHED)
-            if each.dispatched_at is not None and each.dispatched_at < dispatched_before
-        ]
-        return [each for _, _, each in sorted(found, key=lambda row: row[:2])][:limit]
+            if each.dispatched_at is not None
+        }
+        place = None if after is None or after.dispatched_at is None else (after.dispatched_at, after.sequence)
+        return _oldest(found, before=dispatched_before, place=place, limit=limit)
 
     def confidences(self, signal_ids: Sequence[str]) -> Mapping[str, Decimal]:
         rows = self._tables.state.signals
@@ -867,8 +873,19 @@ _ORDER_MUTABLE = (
 )  # fmt: skip
 _ATTEMPT_MUTABLE = (
     "state", "exchange_order_id", "executed_quantity", "average_price", "error_code", "error_message",
-    "unknown_since", "not_found_count", "last_asked_at", "ended_at",
+    "unknown_since", "not_found_count", "not_found_at_ms", "last_asked_at", "ended_at",
 )  # fmt: skip
+
+
+def _oldest(
+    found: Mapping[tuple[datetime, int], StoredSignal],
+    *,
+    before: datetime,
+    place: tuple[datetime, int] | None,
+    limit: int,
+) -> Sequence[StoredSignal]:
+    kept = sorted(key for key in found if key[0] < before and (place is None or key > place))
+    return [found[key] for key in kept[:limit]]
 
 
 def _page(

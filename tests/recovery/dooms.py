@@ -102,7 +102,8 @@ class DyingExchange:
         if self.when == "before":
             die()
         if self.when == "stop":
-            os.kill(os.getpid(), signal.SIGSTOP)
+            # To this very thread: sent to the process it may stop any other first, and this one goes on sending.
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
         if self.when == "during":
             threading.Timer(DIE_DURING_SECONDS, die).start()
         reply = self.inner.submit(attempt)

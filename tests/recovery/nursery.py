@@ -42,7 +42,7 @@ def signal_of(values: dict[str, Any]) -> Signal:
         strategy="recovery",
         generated_at=now,
         received_at=now,
-        expires_at=now + timedelta(seconds=60),
+        expires_at=now + timedelta(seconds=float(values.get("ttl_seconds", 60))),
         reference_price=None,
         models={},
         correlation_id=f"c-{values['signal_id']}",

@@ -19,15 +19,28 @@ from app.domain.sizing import (
 from tests.recovery.floor import Child, Floor
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 D = Decimal
 SWEEP_SECONDS = D(1)  # a chase whose hint was lost is due at the next sweep
+RETRY_AFTER_SECONDS = D(1)
 LATE_SECONDS_MAX = D(3)  # what a busy machine may add
 
 # signal -> its symbol and how the exchange treats its attempts, in order
 CASES: Mapping[str, tuple[str, list[dict[str, object]]]] = {
     "p-doubling": ("LINKUSDT", [{"kind": "partial_fill", "share": "0.5", "count": 3}]),
+    "p-busy": (
+        "AVAXUSDT",
+        [
+            {
+                "kind": "rate_limited",
+                "code": -1015,
+                "retry_after_seconds": 1,
+                "endpoint": "POST /fapi/v1/order",
+                "count": 3,
+            }
+        ],
+    ),
     "p-never-enough": ("XRPUSDT", [{"kind": "partial_fill", "share": "0.1"}]),
     "p-ninety": ("DOGEUSDT", [{"kind": "partial_fill", "share": "0.95", "count": 1}]),
     "p-below-minimum": ("ETHUSDT", [{"kind": "partial_fill", "share": "0.89"}]),
@@ -84,6 +97,17 @@ def test_a_remainder_is_chased_after_half_a_second_doubling_until_ninety_percent
         assert due <= waited <= due * D("1.25") + SWEEP_SECONDS + LATE_SECONDS_MAX
 
 
+def test_a_busy_exchange_is_asked_again_after_half_a_second_doubling_but_not_before_it_said(ended: Ended) -> None:
+    order, attempts = ended["p-busy"]
+    assert order.state is OrderState.FILLED
+    assert [attempt.error_code for attempt in attempts] == ["-1015"] * REMAINDER_ATTEMPTS_MAX + [None]
+    for number, (earlier, later) in enumerate(pairwise(attempts)):
+        assert earlier.ended_at is not None
+        waited = D(str((later.begun_at - earlier.ended_at).total_seconds()))
+        due = REMAINDER_DELAY_SECONDS * 2**number
+        assert max(due, RETRY_AFTER_SECONDS) <= waited <= due * D("1.25") + RETRY_AFTER_SECONDS + LATE_SECONDS_MAX
+
+
 def test_after_the_last_attempt_the_chase_ends_with_what_it_has(ended: Ended) -> None:
     order, attempts = ended["p-never-enough"]
     assert order.state is OrderState.PARTIALLY_FILLED
@@ -125,5 +149,5 @@ def test_no_attempt_asks_for_more_than_was_left_and_no_order_is_overfilled(
             assert attempt.quantity <= left
             left -= attempt.executed_quantity
         assert left == order.quantity - order.executed_quantity >= 0
-    wait_until(lambda: floor.books().under_way() is None, seconds=20, what="nothing to be under way")
+    floor.wait_at_rest(seconds=30)
     floor.assert_promises_hold()

@@ -30,6 +30,7 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
         protect_position=desk.protect,
         resolve_protection=desk.resolve_protection,
         sweep_protections=desk.sweep_protections,
+        latch=desk.latch,
     )
     app.loader.import_default_modules()
     monkeypatch.setitem(app.conf, "system", use_cases)
@@ -62,6 +63,18 @@ def test_a_sweep_finds_what_a_lost_hint_left(desk: Desk) -> None:
     desk.later(3)
     app.tasks["signals.sweep"].apply_async()
     assert desk.state_of("a") == "EXECUTED"
+
+
+def test_of_the_sweeps_that_piled_up_one_runs_a_period(desk: Desk) -> None:
+    runs = []
+    app.conf["system"].sweep_orders = lambda: runs.append(desk.clock.now())
+    for _ in range(60):
+        app.tasks["orders.sweep"].apply_async()
+    assert len(runs) == 1
+    for _ in range(3):
+        desk.later(1)
+        app.tasks["orders.sweep"].apply_async()
+    assert len(runs) == 4
 
 
 def test_every_task_of_the_flow_can_be_called_by_its_name(desk: Desk) -> None:

@@ -300,6 +300,7 @@ def attempt_from_row(row: Row) -> Attempt:
         error_message=row.error_message,
         unknown_since=row.unknown_since,
         not_found_count=row.not_found_count,
+        not_found_at_ms=row.not_found_at_ms,
         last_asked_at=row.last_asked_at,
         ended_at=row.ended_at,
     )

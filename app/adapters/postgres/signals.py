@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -108,18 +108,22 @@ _INSERT_BATCH = _insert_batch()
 _ADVANCE = {event: _advance(event) for event in SignalEvent}
 _GET = sa.select(signals).where(signals.c.signal_id == _ID)
 _LOCK = _GET.with_for_update()
-_QUEUED_BEFORE = (
-    sa.select(signals)
-    .where(SIGNAL_IS_QUEUED, signals.c.received_at < _BEFORE)
-    .order_by(signals.c.received_at, signals.c.sequence)
-    .limit(_LIMIT)
-)
-_DISPATCHED_BEFORE = (
-    sa.select(signals)
-    .where(SIGNAL_IS_DISPATCHED, signals.c.dispatched_at < _BEFORE)
-    .order_by(signals.c.dispatched_at, signals.c.sequence)
-    .limit(_LIMIT)
-)
+_AFTER = (sa.bindparam("after_moment", type_=sa.DateTime(timezone=True)), sa.bindparam("after", type_=sa.BigInteger))
+
+
+def _oldest(is_in_state: sa.TextClause, since: sa.Column[Any]) -> sa.Select[Any]:
+    """Those in a state since before a moment, oldest first, from behind a place in that order."""
+    return (
+        sa.select(signals)
+        .where(is_in_state, since < _BEFORE, sa.tuple_(since, signals.c.sequence) > sa.tuple_(*_AFTER))
+        .order_by(since, signals.c.sequence)
+        .limit(_LIMIT)
+    )
+
+
+BEFORE_ALL = (datetime(1970, 1, 1, tzinfo=UTC), 0)
+_QUEUED_BEFORE = _oldest(SIGNAL_IS_QUEUED, signals.c.received_at)
+_DISPATCHED_BEFORE = _oldest(SIGNAL_IS_DISPATCHED, signals.c.dispatched_at)
 _CONFIDENCES = sa.select(signals.c.signal_id, signals.c.confidence).where(signals.c.signal_id == sa.any_(_IDS))
 _IN_FLIGHT = sa.select(sa.func.count()).select_from(signals).where(SIGNAL_IS_IN_FLIGHT)
 
@@ -210,14 +214,27 @@ class PostgresSignals(SignalRepository):
         moved = {row.signal_id for row in rows}
         return [signal_id for signal_id in dict.fromkeys(signal_ids) if signal_id in moved]
 
-    def queued_before(self, received_before: datetime, *, limit: int) -> Sequence[StoredSignal]:
-        """QUEUED signals received before, oldest first."""
-        rows = self._transaction.rows(_QUEUED_BEFORE, {"before": received_before, "limit": limit})
-        return [signal_from_row(row) for row in rows]
+    def queued_before(
+        self, received_before: datetime, *, limit: int, after: StoredSignal | None = None
+    ) -> Sequence[StoredSignal]:
+        """QUEUED signals received before, oldest first, from behind `after` on."""
+        place = BEFORE_ALL if after is None else (after.signal.received_at, after.sequence)
+        return self._oldest(_QUEUED_BEFORE, received_before, place, limit)
 
-    def dispatched_before(self, dispatched_before: datetime, *, limit: int) -> Sequence[StoredSignal]:
-        """DISPATCHED signals whose hint may be lost, oldest first."""
-        rows = self._transaction.rows(_DISPATCHED_BEFORE, {"before": dispatched_before, "limit": limit})
+    def dispatched_before(
+        self, dispatched_before: datetime, *, limit: int, after: StoredSignal | None = None
+    ) -> Sequence[StoredSignal]:
+        """DISPATCHED signals whose hint may be lost, oldest first, from behind `after` on."""
+        place = BEFORE_ALL if after is None else (after.dispatched_at or BEFORE_ALL[0], after.sequence)
+        return self._oldest(_DISPATCHED_BEFORE, dispatched_before, place, limit)
+
+    def _oldest(
+        self, statement: sa.Executable, before: datetime, place: tuple[datetime, int], limit: int
+    ) -> Sequence[StoredSignal]:
+        moment, sequence = place
+        rows = self._transaction.rows(
+            statement, {"before": before, "after_moment": moment, "after": sequence, "limit": limit}
+        )
         return [signal_from_row(row) for row in rows]
 
     def confidences(self, signal_ids: Sequence[str]) -> Mapping[str, Decimal]:

@@ -145,6 +145,7 @@ attempts = sa.Table(
     sa.Column("error_message", sa.Text),
     sa.Column("unknown_since", _time),
     sa.Column("not_found_count", sa.Integer, nullable=False),
+    sa.Column("not_found_at_ms", sa.BigInteger),
     sa.Column("last_asked_at", _time),
     sa.Column("ended_at", _time),
     sa.UniqueConstraint("order_id", "number"),

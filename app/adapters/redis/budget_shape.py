@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from app.ports import RateLimits
+from app.ports import Lane, RateLimits
 
 COUNTERS = ("weight", "orders_10s", "orders_1m")
 MICROSECONDS = 1_000_000
@@ -66,6 +66,11 @@ class BudgetShape:
         """What entries may not touch of a counter's limit."""
         part = self.reserved[counter]
         return -(-limit * part.numerator // part.denominator)
+
+    def withheld(self, lane: Lane, counter: int, limit: int) -> int:
+        """What `lane` leaves of a counter's limit to those before it; the blind half of the reserve comes on top."""
+        reserve = self.reserve(counter, limit)
+        return {Lane.ENTRY: reserve, Lane.BOOKS: -(-reserve // 2), Lane.SAFETY: 0}[lane]
 
     def lua_constants(self) -> str:
         """The constants as the script expects them in front of its text, times in microseconds."""

@@ -176,7 +176,8 @@ end
 local function acquire()
   local orders = tonumber(ARGV[7])
   local cost = { tonumber(ARGV[6]), orders, orders }
-  local entry, share_wait = ARGV[8] == 'ENTRY', tonumber(ARGV[9]) -- 0: fits into the caller's share
+  local entry, books = ARGV[8] == 'ENTRY', ARGV[8] == 'BOOKS'
+  local share_wait = tonumber(ARGV[9]) -- 0: fits into the caller's share
   local gate, gate_reason = state.gate, state.gate_reason
   if orders > 0 and state.orders_gate > gate then
     gate, gate_reason = state.orders_gate, state.orders_gate_reason
@@ -197,7 +198,12 @@ local function acquire()
       local part, most = RESERVED[counter], limit(counter)
       local reserve = math.ceil(most * part[1] / part[2])
       -- Half of the reserve is never shared out: it is what processes live on when they cannot ask.
-      local cap = most - (entry and reserve or math.floor(reserve / 2))
+      local cap = most - math.floor(reserve / 2)
+      if entry then
+        cap = most - reserve
+      elseif books then
+        cap = most - math.ceil(reserve * 3 / 4)
+      end
       local excess = slide(counter) + cost[counter] - cap
       if excess > 0 then
         local at = released_at(counter, excess)

@@ -300,7 +300,7 @@ class RedisRateBudget:
             if blind_seconds > 0:
                 if lane is Lane.ENTRY:
                     return _wait(min(blind_seconds, self._shape.ask_again_seconds_max / 2), reason)
-                refusal = self._alone.refusal(cost, self._blind_caps(), now=now)
+                refusal = self._alone.refusal(cost, self._blind_caps(lane), now=now)
             else:
                 refusal = self._own.refusal(cost, self._share_caps(lane), now=now)
             if refusal is not None:
@@ -329,17 +329,18 @@ class RedisRateBudget:
     def _share_caps(self, lane: Lane) -> Sequence[int]:
         """This process' part of what `lane` may use."""
         shares = (self._safety_share, self._share, self._share)
-        return _caps(self._shape, shares, self._memory.limits, lane is Lane.ENTRY)
+        return _caps(self._shape, shares, self._memory.limits, lane)
 
-    def _blind_caps(self) -> Sequence[int]:
-        """This process' part of the half of the reserve that Redis never gives out."""
+    def _blind_caps(self, lane: Lane) -> Sequence[int]:
+        """This process' part of the half of the reserve that Redis never gives out; BOOKS may have half of that."""
+        part = self._safety_share / (2 if lane is Lane.BOOKS else 1)
         limits = enumerate(self._memory.limits)
-        return [int(self._safety_share * (self._shape.reserve(counter, limit) // 2)) for counter, limit in limits]
+        return [int(part * (self._shape.reserve(counter, limit) // 2)) for counter, limit in limits]
 
 
 @lru_cache(maxsize=16)  # fractions are exact and slow; limits change a few times a day
-def _caps(shape: BudgetShape, shares: tuple[Fraction, ...], limits: tuple[int, ...], is_entry: bool) -> tuple[int, ...]:
-    kept = [shape.reserve(counter, limit) if is_entry else 0 for counter, limit in enumerate(limits)]
+def _caps(shape: BudgetShape, shares: tuple[Fraction, ...], limits: tuple[int, ...], lane: Lane) -> tuple[int, ...]:
+    kept = [shape.withheld(lane, counter, limit) for counter, limit in enumerate(limits)]
     return tuple(int(share * (limit - reserve)) for share, limit, reserve in zip(shares, limits, kept, strict=True))
 
 

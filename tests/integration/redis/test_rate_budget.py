@@ -267,6 +267,16 @@ def test_safety_is_served_at_once_while_entries_flood(world: World) -> None:
     assert_no_limit_passed(world.grants, limits)
 
 
+def test_fills_that_are_collected_in_a_flood_never_take_what_a_flatten_needs(world: World) -> None:
+    budget = world.settled(limits=RateLimits(weight_per_minute=2400, orders_per_minute=1200, orders_per_10_seconds=300))
+    world.drain(budget, weight=5)  # reconciliation
+    assert world.drain(budget, weight=5, lane=Lane.BOOKS).reason == "weight"
+    taken = sum(weight for _, weight, _, _ in world.grants)
+    assert taken == 1500  # of 2400, half of which are not for entries, and half of those for nobody while Redis answers
+    for _ in range(300):
+        assert world.take(budget, weight=1, lane=Lane.SAFETY) is None
+
+
 def test_when_safety_wants_more_than_its_reserve_entries_get_nothing_until_it_has_it(world: World) -> None:
     budget = world.settled()
     world.drain(budget, orders=1)

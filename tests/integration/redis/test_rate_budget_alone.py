@@ -97,6 +97,13 @@ def test_whoever_cancels_and_exits_may_have_a_larger_part_of_what_redis_never_gi
     assert drain(budget, weight=1, lane=Lane.SAFETY)[0] == 1200
 
 
+def test_fills_are_collected_without_redis_too_and_leave_half_to_cancels() -> None:
+    clock = Seconds()
+    budget = budget_without_redis(clock)
+    assert drain(budget, weight=1, lane=Lane.BOOKS)[0] == 75
+    assert drain(budget, weight=1, lane=Lane.SAFETY)[0] == 75
+
+
 def test_all_shares_together_stay_within_the_limits() -> None:
     clock = Seconds()
     budgets = [budget_without_redis(clock, Fraction(1, 16)) for _ in range(16)]

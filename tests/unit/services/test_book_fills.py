@@ -8,7 +8,8 @@ from decimal import Decimal
 from app.domain.ess import EssState
 from app.domain.fills import FillSource
 from app.domain.orders import OrderState
-from app.ports import OrderReport, Unknown
+from app.domain.signals import Side
+from app.ports import Lane, OrderReport, Unknown
 from tests.fakes.exchange import Fills, LosesReply
 from tests.support.desk import Desk
 from tests.unit.domain.builders import make_fill
@@ -31,6 +32,46 @@ def test_an_execution_without_its_fills_is_collected_from_the_trade_list():
     assert desk.order_of("a").booked_quantity == order.quantity
     assert desk.order_of("a").reserved_quantity == 0
     assert desk.position("BTCUSDT").quantity == order.quantity
+
+
+def placed_apart(desk: Desk, name: str) -> None:
+    """An order that is far enough from the one before, and on the other side, so that no gate minds."""
+    desk.later(61)
+    desk.placed(desk.signal(name, side=(Side.BUY, Side.SELL)[len(desk.exchange.submitted) % 2]))
+
+
+def test_the_fills_of_a_whole_flood_in_a_symbol_cost_one_question_within_the_lane_of_the_books():
+    """With the stream down and twenty fills a second, a question for each would leave nothing to a flatten."""
+    desk = Desk()
+    names = [f"s-{number}" for number in range(9)]
+    for name in names:
+        placed_apart(desk, name)
+    before = len(desk.budget.acquired)
+    assert desk.collect(desk.order_of("s-0").order_id) == 9
+    assert [desk.collect(desk.order_of(name).order_id) for name in names] == [0] * 9
+    assert desk.budget.acquired[before:] == [(5, 0, Lane.BOOKS)]
+    assert all(desk.order_of(name).booked_quantity == desk.order_of(name).quantity for name in names)
+
+
+def test_an_order_whose_trades_left_the_newest_page_is_asked_for_by_itself(monkeypatch):
+    desk = Desk()
+    for name in ("a", "b"):
+        placed_apart(desk, name)
+    monkeypatch.setattr("app.services.collect_fills.TRADES_PAGE", 1)
+    assert desk.collect(desk.order_of("a").order_id) == 2
+    assert desk.order_of("a").booked_quantity == desk.order_of("a").quantity
+
+
+def test_who_finds_the_symbol_asked_for_just_now_comes_back_instead_of_asking():
+    desk = Desk()
+    desk.placed(desk.signal("a"))
+    order_id = desk.order_of("a").order_id
+    desk.latch.claim_hint("collect:BTCUSDT", 500)
+    desk.tasks.sent.clear()
+    assert desk.collect(order_id) == 0
+    assert desk.tasks.arguments_of("orders.collect_fills") == [{"order_id": str(order_id)}]
+    desk.later(0.6)
+    assert desk.collect(order_id) == 1
 
 
 def test_a_second_fill_with_the_same_trade_id_changes_nothing():

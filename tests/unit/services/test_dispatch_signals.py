@@ -85,6 +85,25 @@ def test_the_sweep_expires_what_waited_too_long_outside_the_window():
     assert desk.state_of("a") == "EXPIRED"
 
 
+def test_the_sweep_reads_on_behind_its_first_page_for_what_is_lost_and_for_what_is_over(monkeypatch):
+    """With a window of thousands the oldest five hundred are mostly those that are ranked and wait their turn."""
+    monkeypatch.setattr("app.services.sweep_signals.ROWS_MAX", 3)
+    desk = Desk(in_flight_max=20)
+    desk.admit([desk.signal(f"s-{number}") for number in range(8)])
+    desk.later(2)
+    desk.window.remove(["s-7"])
+    desk.sweep_signals()
+    assert set(desk.window.members()) == {f"s-{number}" for number in range(8)}
+    desk.dispatch()
+    desk.tasks.sent.clear()
+    desk.later(3)
+    desk.sweep_signals()
+    assert len(desk.tasks.arguments_of("orders.place")) == 8
+    desk.later(30)
+    desk.sweep_signals()
+    assert {desk.state_of(f"s-{number}") for number in range(8)} == {"EXPIRED"}
+
+
 def test_dispatched_signals_that_no_worker_can_decide_end_with_their_time_to_live():
     """Ten of them would take every credit for as long as the worker fails at them."""
     desk = Desk(in_flight_max=1)

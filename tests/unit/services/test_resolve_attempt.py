@@ -50,6 +50,22 @@ def test_not_found_twice_after_the_window_is_not_sent_and_only_then_a_new_attemp
     assert desk.order_of("a").state is OrderState.FILLED
 
 
+@pytest.mark.parametrize(("apart_ms", "state"), [(499, AttemptState.UNKNOWN), (500, AttemptState.NOT_SENT)])
+def test_the_half_second_of_the_proof_goes_by_the_exchanges_clock_whatever_ours_say(apart_ms, state):
+    desk = Desk()
+    attempt = unknown_attempt(desk)
+    desk.later(4.6)
+    first_answer_ms = desk.exchange.now_ms()
+    desk.resolve(attempt.client_order_id)
+    desk.later(60)  # another machine, whose clock is a minute ahead
+    desk.exchange.script_queries(NotFound(exchange_time_ms=first_answer_ms + apart_ms))
+    desk.resolve(attempt.client_order_id)
+    assert desk.attempts_of("a")[0].state is state
+    desk.later(1)
+    desk.resolve(attempt.client_order_id)
+    assert desk.attempts_of("a")[0].state is AttemptState.NOT_SENT
+
+
 def test_the_window_is_judged_by_the_exchanges_clock_not_ours():
     desk = Desk()
     attempt = unknown_attempt(desk)
