@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "20261124_0030"
-down_revision = "20261124_0020"
+revision = "20261124_0040"
+down_revision = "20261124_0030"
 branch_labels = None
 depends_on = None
 
