@@ -10,6 +10,7 @@ import structlog
 
 from app.settings import Settings
 
+CORRELATION_ID = "correlation_id"  # one value from the POST to the fill, in every process
 QUIET = (
     "celery.beat",
     "httpx",

@@ -55,6 +55,8 @@ class Settings(BaseModel):
     alert_email_from: str | None = None
     alert_email_to: str | None = None  # several with commas
 
+    flower_password: SecretStr | None = None  # of the user `operator`; not given: made once, in the state directory
+
     log_level: str = "INFO"
     ready_file: Path | None = None  # a process touches it once it works, and again at every heartbeat
 

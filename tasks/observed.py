@@ -1,16 +1,24 @@
-"""What is seen of every task from outside: progress noted for health."""
+"""What is seen of every task from outside: progress for health, counts for Prometheus, the correlation id for logs."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from celery import signals
+from structlog.contextvars import bind_contextvars, clear_contextvars, get_contextvars
 
+from app.adapters.metrics.instruments import TASK_SECONDS, TASK_WAIT_SECONDS, TASKS
+from app.logs import CORRELATION_ID
 from tasks.app import app, system
 from tasks.progress import ProgressNotes
 
 FAILURE = "FAILURE"
+# Headers of our own: when a worker may begin, by the sender's clock, and what the message belongs to.
+DUE_AT_HEADER = "qt_due_at"
+CORRELATION_HEADER = "qt_correlation_id"
+WAIT_SECONDS_BELIEVED_MAX = 3600.0  # more is two clocks, not a wait
 
 
 class _Process:
@@ -44,8 +52,40 @@ def _worker_ends(**_: Any) -> None:
         system().progress.forget(_Process.name)
 
 
+@signals.before_task_publish.connect
+def _sent(headers: dict[str, Any] | None = None, **_: Any) -> None:
+    if headers is None:
+        return
+    headers[DUE_AT_HEADER] = time.time()
+    correlation_id = get_contextvars().get(CORRELATION_ID)
+    if correlation_id is not None:
+        headers[CORRELATION_HEADER] = correlation_id
+
+
+@signals.task_prerun.connect
+def _task_begins(task: Any = None, **_: Any) -> None:
+    clear_contextvars()
+    request = task.request
+    headers = {name: request.get(name) for name in (DUE_AT_HEADER, CORRELATION_HEADER)}
+    bind_contextvars(task=task.name)
+    if headers[CORRELATION_HEADER]:
+        bind_contextvars(**{CORRELATION_ID: str(headers[CORRELATION_HEADER])})
+    now = time.time()
+    request.qt_began = time.perf_counter()
+    # A countdown is a wish, not a wait: such messages are not measured.
+    if headers[DUE_AT_HEADER] and not request.eta:
+        waited = now - float(headers[DUE_AT_HEADER])
+        if 0 <= waited <= WAIT_SECONDS_BELIEVED_MAX:
+            TASK_WAIT_SECONDS.labels(task=task.name).observe(waited)
+
+
 @signals.task_postrun.connect
-def _task_ended(state: str | None = None, **_: Any) -> None:
+def _task_ended(task: Any = None, state: str | None = None, **_: Any) -> None:
+    clear_contextvars()
+    began = getattr(task.request, "qt_began", None)
+    if began is not None:
+        TASK_SECONDS.labels(task=task.name).observe(time.perf_counter() - began)
+    TASKS.labels(task=task.name, outcome=state or "UNKNOWN").inc()
     if _Process.notes is not None:
         _Process.notes.one_done(failed=state == FAILURE)
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from flask import Response, current_app, g
 from pydantic import Field, TypeAdapter
 
+from app.adapters.metrics.instruments import SIGNALS_ANSWERED
 from app.domain.signals import IntakeVerdict
 from app.settings import Settings
 from web import alerts_api, control_api, session_api, shapes, what_if_api
@@ -54,7 +55,10 @@ def post_signals() -> Response:
         else {"signal_id": signal.signal_id, "verdict": IntakeVerdict.DUPLICATE}
         for signal in signals
     ]
-    g.log_fields = {"signals": len(signals), **_counts(results)}
+    counts = _counts(results)
+    for verdict, count in counts.items():
+        SIGNALS_ANSWERED.labels(verdict=verdict.upper()).inc(count)
+    g.log_fields = {"signals": len(signals), **counts}
     return answer({"results": results}, status=202)
 
 

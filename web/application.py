@@ -11,6 +11,7 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 from werkzeug.routing.exceptions import WebsocketMismatch
 
+from app.adapters.metrics.instruments import HTTP_SECONDS
 from app.ports import (
     BufferFullError,
     BufferUnavailableError,
@@ -197,8 +198,10 @@ def _watch_requests(app: Flask) -> None:
 
 
 def log_request(status: int) -> None:
-    """The one line of a request."""
+    """The one line of a request, and its place in the metrics."""
     log = structlog.get_logger("web")
+    route = request.url_rule.rule if request.url_rule is not None else "none"
+    HTTP_SECONDS.labels(route=route, status=str(status)).observe(time.perf_counter() - g.begun)
     problem: ProblemError | None = g.get("problem")
     fields = {
         "method": request.method,

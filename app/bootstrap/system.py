@@ -20,6 +20,7 @@ from app.adapters.disk.buffer import Bounds, DiskBuffer
 from app.adapters.disk.buffered_publisher import BufferedEventPublisher
 from app.adapters.disk.codecs import AlertCodec, EventCodec, SignalCodec
 from app.adapters.disk.token_file import TokenFile
+from app.adapters.metrics.counting_publisher import CountingPublisher
 from app.adapters.passwords import Argon2Passwords
 from app.adapters.postgres.engine import create_engine
 from app.adapters.postgres.outage_gate import GuardedUnitOfWorkFactory, OutageGate
@@ -249,7 +250,7 @@ def open_system(
     rest = open_exchange(settings, budget)
     adapters = adapt(
         Adapters(
-            unit_of_work=PostgresUnitOfWorkFactory(engine, publisher),
+            unit_of_work=PostgresUnitOfWorkFactory(engine, CountingPublisher(publisher)),
             exchange=rest,
             window=RedisAdmissionWindow(link, capacity=settings.signal_queue_max),
             tasks=CeleryTaskQueue(celery or producer()),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from app.adapters.processes.probes import answers_http, touched
 from app.adapters.processes.specification import ProcessSpec
+from app.cli.flower_access import flower_environment
 from app.cli.servers import Servers
 from app.cli.state_directory import StateDirectory
 from app.settings import Settings
@@ -20,7 +21,8 @@ LOOPBACK = "127.0.0.1"
 # queue -> threads of its worker. Cancels, exits and the emergency stop never wait behind orders.
 WORKERS = {"critical": 4, "orders": 8, "default": 4}
 SIGN_OF_LIFE_SECONDS_MAX = 10.0  # every process touches its ready file each 2 s; one that is frozen does not
-HEALTH_THREADS = 4
+HEALTH_THREADS = 8
+METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # the name is prometheus-client's
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ def process_table(
     settings: Settings, state: StateDirectory, servers: Servers, exchange: Exchange, *, producer: bool = False
 ) -> tuple[ProcessSpec, ...]:
     """Every process of the system, servers first; the order is the order of display."""
-    common = child_environment(settings, servers, exchange)
+    common = {**child_environment(settings, servers, exchange), METRICS_VARIABLE: str(state.metrics)}
     server_names = tuple(spec.name for spec in servers.specs)
     before = ("database", "exchange") if exchange.is_paper else ("database",)
     urls = system_urls(settings, exchange)
@@ -96,6 +98,13 @@ def process_table(
             *("celery", "-A", "tasks.app", "flower", f"--port={settings.flower_port}", f"--address={LOOPBACK}"),
             probe=answers_http(f"{urls['flower']}/healthcheck"),
             after=server_names,
+            environment={
+                # What Flower counts for itself is not ours to add up.
+                **{name: value for name, value in common.items() if name != METRICS_VARIABLE},
+                **flower_environment(settings, state),
+                "QT_PROCESS_NAME": "flower",
+                "QT_READY_FILE": str(state.run / "flower.ready"),
+            },
         ),
         *([python("producer", "app.cli.run_demo_producer", after=("web",))] if producer else []),
     )

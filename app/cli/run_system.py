@@ -38,6 +38,7 @@ async def run_system(
     for notice in servers.notices:
         _say(notice)
     write_connection(state, servers, exchange)
+    state.begin_metrics()
     table = process_table(settings, state, servers, exchange, producer=producer)
     try:
         await _supervise(state, table, system_urls(settings, exchange), began)

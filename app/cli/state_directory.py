@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,6 +51,16 @@ class StateDirectory:
         return self.run / "first-login-link"
 
     @property
+    def flower_password(self) -> Path:
+        """Of Flower's user `operator`; mode 600."""
+        return self.root / "flower.password"
+
+    @property
+    def metrics(self) -> Path:
+        """Where the processes of this machine count for Prometheus; begins empty with every `up`."""
+        return self.run / "metrics"
+
+    @property
     def connection(self) -> Path:
         """What other commands need to reach the running system's servers; mode 600."""
         return self.run / "connection.json"
@@ -66,7 +77,7 @@ class StateDirectory:
             if not self.root.exists():
                 self.root.parent.mkdir(parents=True, exist_ok=True)
                 self.root.mkdir(mode=0o711)
-            for directory in (self.logs, self.run, self.paper_exchange):
+            for directory in (self.logs, self.run, self.paper_exchange, self.metrics):
                 directory.mkdir(mode=0o700, exist_ok=True)
             probe = self.run / "writable"
             probe.write_bytes(b"x" * 4096)
@@ -74,6 +85,11 @@ class StateDirectory:
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise CommandFailure(f"cannot write to the state directory {self.root} (QT_STATE_DIR): {reason}") from error
+
+    def begin_metrics(self) -> None:
+        """An empty place to count in: what earlier processes counted is with Prometheus."""
+        shutil.rmtree(self.metrics, ignore_errors=True)
+        self.metrics.mkdir(mode=0o700)
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask, Response
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from app.bootstrap import System
@@ -14,7 +14,7 @@ from app.checks.check_list import DEPENDS_ON
 from app.checks.components import Check
 from app.domain.health import Finding, Status, worst
 from app.health.alarm import Alarm
-from app.health.metrics import SystemCollector
+from app.health.metrics import metrics_registry
 from app.health.watch import Watch
 
 
@@ -42,8 +42,7 @@ class HealthService:
 def create_app(service: HealthService) -> Flask:
     """`/live`, `/ready`, `/health`, `/metrics`; the first three answer at once, whatever is down."""
     app = Flask(__name__, static_folder=None)
-    registry = CollectorRegistry()
-    registry.register(SystemCollector(service.system, service.findings))
+    registry = metrics_registry(service.system, service.findings, service.alarm.open_alerts)
 
     @app.get("/live")
     def live() -> Mapping[str, Any]:

@@ -1,41 +1,107 @@
-"""What Prometheus scrapes: component states, the window, signals at work; read at scrape time."""
+"""What Prometheus scrapes: the counters of all processes of this machine, and what is read at scrape time."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from app.adapters.redis.client import RedisUnavailableError
 from app.bootstrap import System
+from app.domain.alerts import Alert
+from app.domain.ess import EssState
 from app.domain.health import Finding, Status
-from app.ports import BufferUnavailableError, DatabaseUnavailableError, DurableBuffer, WindowUnavailableError
+from app.ports import (
+    BufferUnavailableError,
+    DatabaseUnavailableError,
+    DurableBuffer,
+    ProgressUnavailableError,
+    WindowUnavailableError,
+)
 
-_STATUS_VALUES = {Status.OK: 0, Status.DEGRADED: 1, Status.CRITICAL: 2}
+MULTIPROCESS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+OPEN_ATTEMPTS_COUNTED_MAX = 1_000
+
+
+def metrics_registry(
+    system: System, findings: Callable[[], Sequence[Finding]], alerts: Callable[[], Sequence[Alert]]
+) -> CollectorRegistry:
+    """Everything that one scrape answers."""
+    registry = CollectorRegistry()
+    registry.register(SystemCollector(system, findings, alerts))
+    directory = os.environ.get(MULTIPROCESS_DIRECTORY)
+    # Without a directory there is only this process to tell of.
+    registry.register(REGISTRY if directory is None else LiveProcessesCollector(Path(directory)))
+    return registry
+
+
+class LiveProcessesCollector(MultiProcessCollector):
+    """Adds up the files of all processes. Counters of those that ended stay; their gauges do not."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        super().__init__(None, path=str(directory))  # type: ignore[no-untyped-call]
+
+    def collect(self) -> Iterable[Metric]:
+        for path in self._directory.glob("gauge_live*_*.db"):
+            pid = path.stem.rsplit("_", 1)[1]
+            if pid.isdigit() and not Path("/proc", pid).exists():
+                path.unlink(missing_ok=True)
+        collected: Iterable[Metric] = super().collect()  # type: ignore[no-untyped-call]
+        return collected
 
 
 class SystemCollector(Collector):
     """Collects from the system itself; what cannot be read is absent, never a made-up zero."""
 
-    def __init__(self, system: System, findings: Callable[[], Sequence[Finding]]) -> None:
+    def __init__(
+        self,
+        system: System,
+        findings: Callable[[], Sequence[Finding]],
+        alerts: Callable[[], Sequence[Alert]],
+    ) -> None:
         self._system = system
         self._findings = findings
+        self._alerts = alerts
 
     def collect(self) -> Iterable[Metric]:
-        """All metrics of one scrape."""
-        yield self._components()
-        yield from self._window()
-        yield from self._signals()
+        """All metrics of one scrape. What hangs on a server that is known to be away is not asked."""
+        findings = {finding.component: finding for finding in self._findings()}
+        yield from self._components(findings.values())
         yield from self._buffers()
+        if _answers(findings.get("redis")):
+            yield from self._window()
+            yield from self._queues()
+            yield from self._budget()
+        if _answers(findings.get("postgres")):
+            yield from self._database()
 
-    def _components(self) -> Metric:
+    def describe(self) -> Iterable[Metric]:
+        """Nothing is collected to be registered."""
+        return ()
+
+    def _components(self, findings: Iterable[Finding]) -> Iterator[Metric]:
         status = GaugeMetricFamily(
             "qt_component_status", "0 OK, 1 DEGRADED, 2 CRITICAL, by component", labels=["component"]
         )
-        for finding in self._findings():
-            status.add_metric([finding.component], _STATUS_VALUES[finding.status])
-        return status
+        age = GaugeMetricFamily(
+            "qt_component_age_seconds", "How old the fact behind a component's state is", labels=["component"]
+        )
+        for finding in findings:
+            status.add_metric([finding.component], finding.status.severity)
+            if finding.age_seconds is not None:
+                age.add_metric([finding.component], finding.age_seconds)
+        alerts = GaugeMetricFamily("qt_alerts_open", "Alerts that are not cleared", labels=["status"])
+        for each in (Status.DEGRADED, Status.CRITICAL):
+            alerts.add_metric([each.value], sum(alert.status is each for alert in self._alerts()))
+        yield from (status, age, alerts)
 
     def _window(self) -> Iterator[Metric]:
         try:
@@ -50,6 +116,37 @@ class SystemCollector(Collector):
         for name, value in sorted(window.counters.items()):
             counters.add_metric([name], value)
         yield counters
+
+    def _queues(self) -> Iterator[Metric]:
+        length = GaugeMetricFamily("qt_queue_length", "Messages that wait for a worker", labels=["queue"])
+        age = GaugeMetricFamily(
+            "qt_progress_age_seconds", "How long ago a process last got something done", labels=["process"]
+        )
+        try:
+            for queue, waiting in self._system.queue_lengths.waiting().items():
+                length.add_metric([queue], waiting)
+            for progress in self._system.progress.all():
+                age.add_metric([progress.name], progress.age_seconds)
+        except ProgressUnavailableError:
+            return
+        yield from (length, age)
+
+    def _budget(self) -> Iterator[Metric]:
+        try:
+            status = self._system.budget.status()
+        except RedisUnavailableError:
+            return
+        used = GaugeMetricFamily("qt_rate_budget_used", "Taken of each limit of the exchange", labels=["limit"])
+        limit = GaugeMetricFamily("qt_rate_budget_limit", "The exchange's limits", labels=["limit"])
+        for name in ("weight_per_minute", "orders_per_10_seconds", "orders_per_minute"):
+            used.add_metric([name], getattr(status.used, name))
+            limit.add_metric([name], getattr(status.limits, name))
+        closed = GaugeMetricFamily(
+            "qt_rate_gate_closed_seconds", "For how long the exchange refuses us", labels=["gate"]
+        )
+        closed.add_metric(["everything"], status.closed_seconds)
+        closed.add_metric(["orders"], status.orders_closed_seconds)
+        yield from (used, limit, closed)
 
     def _buffers(self) -> Iterator[Metric]:
         depth = GaugeMetricFamily("qt_buffer_depth", "Records waiting on this machine's disk", labels=["buffer"])
@@ -73,10 +170,39 @@ class SystemCollector(Collector):
                 records.add_metric([name, outcome], getattr(status, outcome))
         yield from (depth, age, records)
 
-    def _signals(self) -> Iterator[Metric]:
+    def _database(self) -> Iterator[Metric]:
+        now = self._system.clock.now()
         try:
             with self._system.unit_of_work() as uow:
                 in_flight = uow.signals.in_flight_count()
+                stop = uow.control.ess()
+                open_attempts = uow.orders.open_attempts(begun_before=None, limit=OPEN_ATTEMPTS_COUNTED_MAX)
+                held = sum(position.quantity != 0 for position in uow.ledger.positions())
+            portfolio = self._system.console.portfolio()
         except DatabaseUnavailableError:
             return
         yield GaugeMetricFamily("qt_signals_in_flight", "Signals being decided or executed", value=in_flight)
+        yield GaugeMetricFamily("qt_attempts_open", "Attempts whose outcome is not known", value=len(open_attempts))
+        oldest = min((attempt.begun_at for attempt in open_attempts), default=None)
+        yield GaugeMetricFamily(
+            "qt_attempt_open_seconds", "How long the oldest of them has been open (0: none)", value=_age(oldest, now)
+        )
+        yield GaugeMetricFamily("qt_positions_open", "Symbols held", value=held)
+        if stop is not None:
+            state = GaugeMetricFamily("qt_emergency_stop_state", "1 for the state it is in", labels=["state"])
+            for each in EssState:
+                state.add_metric([each.value], stop.state is each)
+            yield state
+        money = GaugeMetricFamily("qt_portfolio_usdt", "The account, by figure; a metric is rounded", labels=["figure"])
+        for figure in ("equity", "wallet_balance", "available_balance", "unrealised_pnl", "realised_pnl", "fees"):
+            if portfolio.get(figure) is not None:
+                money.add_metric([figure], float(portfolio[figure]))
+        yield money
+
+
+def _age(moment: datetime | None, now: datetime) -> float:
+    return 0.0 if moment is None else max(0.0, (now - moment).total_seconds())
+
+
+def _answers(finding: Finding | None) -> bool:
+    return finding is None or finding.status is not Status.CRITICAL

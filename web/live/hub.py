@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from app.adapters.metrics.instruments import WEBSOCKET_CLIENTS
 from app.domain.events import SequencedEvent
 from app.ports import EventSource, EventsUnavailableError
 from web.live.flow import Flow
@@ -100,6 +101,7 @@ class Hub:
         client = Client(socket, after, self._clock())
         with self._lock:
             self._client_count += 1
+            WEBSOCKET_CLIENTS.set(self._client_count)
             self._arriving.append(client)
             if self._thread is None:
                 self._start_thread()
@@ -112,6 +114,7 @@ class Hub:
         client.has_left = True
         with self._lock:
             self._client_count -= 1
+            WEBSOCKET_CLIENTS.set(self._client_count)
 
     def stop(self) -> None:
         """Say goodbye to everybody and end the thread."""

@@ -16,6 +16,7 @@ from app.adapters.binance.signing import Parameter, encode, signed
 from app.adapters.binance.transport import PooledTransport
 from app.adapters.binance.weights import Endpoint, Security
 from app.adapters.binance.wire import safe_text
+from app.adapters.metrics.instruments import EXCHANGE_REQUEST_SECONDS
 from app.ports import RateBudget
 
 log = structlog.get_logger(__name__)
@@ -89,7 +90,10 @@ class Conversation:
         """Send one request, once. Parameters of a signed endpoint include `timestamp` and `recvWindow`."""
         began = time.monotonic()
         outcome = self._send(endpoint, parameters)
-        milliseconds = round((time.monotonic() - began) * 1000, 1)
+        seconds = time.monotonic() - began
+        milliseconds = round(seconds * 1000, 1)
+        status = "silence" if isinstance(outcome, Silence) else str(outcome.status)
+        EXCHANGE_REQUEST_SECONDS.labels(method=endpoint.method, path=endpoint.path, status=status).observe(seconds)
         if isinstance(outcome, Silence):
             log.debug(
                 "exchange_request",

@@ -19,6 +19,7 @@ from app.adapters.binance.server_clock import ServerClock, boot_nanoseconds, utc
 from app.adapters.binance.signing import Parameter, UnsendableNumberError, wire_number
 from app.adapters.binance.weights import Endpoint, Security
 from app.adapters.binance.wire import MalformedAnswerError
+from app.adapters.metrics.instruments import ATTEMPTS
 from app.domain.market import AccountSnapshot, ExchangePosition, SymbolRules
 from app.domain.orders import Attempt, OrderType
 from app.domain.protection.orders import Leg, ProtectiveOrder
@@ -142,6 +143,7 @@ class RestExchange:
         reply = self._order_reply(outcome, symbol=attempt.symbol, client_order_id=attempt.client_order_id)
         if isinstance(reply, RetryAfter) and reply.code in TIMESTAMP_REFUSED:
             self.clock.mark_stale()
+        ATTEMPTS.labels(outcome=_outcome_of(reply)).inc()
         return reply
 
     def query_order(self, *, symbol: str, client_order_id: str, exchange_order_id: int | None = None) -> QueryReply:
@@ -433,3 +435,10 @@ def _silent(outcome: Silence) -> RetryAfter | Unknown:
 
 
 __all__ = ["QuestionError", "RestExchange", "TransportFault"]
+
+
+def _outcome_of(reply: SubmitReply) -> str:
+    """For counting: the order's state at the exchange, or what came instead of one."""
+    if isinstance(reply, OrderReport):
+        return reply.status
+    return {Rejected: "REJECTED", RetryAfter: "RETRY_AFTER", Unknown: "UNKNOWN"}[type(reply)]

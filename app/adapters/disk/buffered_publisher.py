@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from app.adapters.metrics.instruments import EVENTS_LOST
 from app.domain.events import Event
 from app.ports import BufferUnavailableError, DurableBuffer, EventPublisher
 
@@ -40,6 +41,7 @@ class BufferedEventPublisher:
             self._buffer.append(events)
         except BufferUnavailableError as error:
             self.lost_count += len(events)
+            EVENTS_LOST.inc(len(events))
             log.error(  # noqa: TRY400 - the text of the error says it all, and events come in floods
                 "events_lost", count=len(events), total=self.lost_count, error=str(error), stream=str(cause)
             )

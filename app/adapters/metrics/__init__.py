@@ -1,0 +1,1 @@
+"""What is counted for Prometheus, by whichever process does it."""
