@@ -46,7 +46,7 @@ def patients(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Patient]]:
     """Two components, looked at often."""
     monkeypatch.setattr(watching, "PERIOD_SECONDS", PERIOD)
     monkeypatch.setattr(watching, "TICK_SECONDS", PERIOD)
-    monkeypatch.setattr(watching, "DEADLINE_SECONDS", 0.2)
+    monkeypatch.setattr(watching, "DEADLINE_SECONDS", 1.0)
     monkeypatch.setattr(health, "CONFIRM", timedelta(seconds=0.4))
     monkeypatch.setattr(alert_book, "RAISE_AFTER", timedelta(seconds=0.2))
     monkeypatch.setattr(alerts, "CLEAR_AFTER", timedelta(seconds=0.2))
