@@ -8,7 +8,9 @@ from app.domain.gates import size
 from app.domain.gates.deviation import touch_price
 from app.domain.gates.facts import EntryFacts
 from app.domain.gates.verdicts import Verdict
-from app.domain.money import ZERO
+from app.domain.money import ONE, ZERO
+from app.domain.protection.levels import stop_distance_share
+from app.domain.regimes import SIZE_FACTORS
 from app.domain.sizing import ChaseEnd, SizedEntry, chase_limit_price, entry_limit_price, remainder_attempt, size_entry
 
 
@@ -41,7 +43,8 @@ def _entry(facts: EntryFacts) -> EntryFacts:
         mark_price=quote.mark_price,
         confidence=facts.signal.confidence,
         rules=rules,
-        stop_distance_share=limits.stop_distance_share,
+        stop_distance_share=stop_distance_share(regime=facts.regime, confidence=facts.signal.confidence, policy=limits),
+        regime_factor=ONE if facts.regime is None else SIZE_FACTORS[facts.regime.regime],
     )
     if isinstance(sized, SizedEntry):
         return replace(facts, quantity=sized.quantity, limit_price=limit_price)

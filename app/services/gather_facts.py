@@ -76,6 +76,7 @@ def gather_facts(
         entry_attempts_last_minute=uow.orders.attempts_since(now - timedelta(minutes=1)),
         quantity=None,
         limit_price=None,
+        regime=uow.protection.regime(signal.symbol),
     )
     return with_size(facts if order is None else _as_chase(facts, order))
 

@@ -391,5 +391,6 @@ def _let_orders_flow(system: System) -> None:
         uow.control.add_policy(policy, author="test", reason="let orders flow", now=system.clock.now())
         uow.commit()
     system.refresh_symbols()
+    system.refresh_regimes()
     # A budget that begins with nothing makes everything that can wait wait a moment.
     wait_until(lambda: system.refresh_account() is not None, seconds=15, what="the account to be known")

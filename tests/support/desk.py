@@ -9,6 +9,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from app.domain.policy import RiskMode, Stage, default_policy
+from app.domain.regimes import MarketRegime
 from app.domain.signals import Signal
 from app.ports import TaskQueue
 from app.services.acknowledge_trip import AcknowledgeTrip
@@ -43,7 +44,7 @@ from tests.fakes.disk import FakeBuffer
 from tests.fakes.exchange import FakeExchange
 from tests.fakes.postgres import FakeDatabase, FakeUnitOfWorkFactory
 from tests.fakes.redis import FakeAdmissionWindow, FakeEvents, FakeHintLatch, FakeMarketData, FakeRateBudget
-from tests.unit.domain.builders import make_account, make_funding, make_quote, make_rules, make_signal
+from tests.unit.domain.builders import make_account, make_funding, make_quote, make_regime, make_rules, make_signal
 
 
 class Desk:
@@ -142,8 +143,13 @@ class Desk:
                 default_policy(RiskMode.NORMAL), author="owner", reason="start", now=self.clock.now()
             )
             uow.control.save_symbols([make_rules(), make_rules(symbol="ETHUSDT")], now=self.clock.now())
+            uow.protection.save_regimes(self._regimes())
             uow.commit()
         self.refresh_market()
+
+    def _regimes(self) -> list[MarketRegime]:
+        now = self.clock.now()
+        return [make_regime(symbol=symbol, observed_at=now) for symbol in ("BTCUSDT", "ETHUSDT")]
 
     def refresh_market(self, **quote_changes: Decimal) -> None:
         """A market and an account as of now."""
@@ -155,6 +161,7 @@ class Desk:
         with self.unit_of_work() as uow:
             account = make_account(observed_at=now)
             uow.ledger.save_account(account)
+            uow.protection.save_regimes(self._regimes())
             uow.ledger.record_equity(
                 at=now, equity=account.equity, wallet=account.wallet_balance, unrealised=account.unrealised_pnl
             )

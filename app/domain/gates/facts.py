@@ -11,6 +11,7 @@ from app.domain.exposure import Exposure, entry_notional
 from app.domain.gates.verdicts import Verdict
 from app.domain.market import AccountSnapshot, FundingRate, Quote, SymbolRules
 from app.domain.policy import Policy, PolicyVersion, Stage
+from app.domain.regimes import MarketRegime
 from app.domain.signals import Signal
 
 
@@ -41,6 +42,7 @@ class EntryFacts:
     sizing_refusal: Verdict | None = None  # why there is no quantity, when sizing said so
     attempt_number: int = 1
     first_reference_price: Decimal | None = None
+    regime: MarketRegime | None = None
     remaining_quantity: Decimal | None = None  # of a chase: what of the order was not executed yet
 
     @property

@@ -23,6 +23,7 @@ from app.domain.gates import (
     policy_age,
     price_collar,
     price_drift,
+    regime,
     signal_age,
     size,
     stage,
@@ -127,6 +128,10 @@ def _funding_rate(facts: EntryFacts) -> Verdict:
     )
 
 
+def _regime(facts: EntryFacts) -> Verdict:
+    return regime.check_regime(regime=facts.regime, now=facts.now)
+
+
 def _account_age(facts: EntryFacts) -> Verdict:
     return account_age.check_account_age(
         account=facts.account,
@@ -223,6 +228,7 @@ RULE_BOOK: tuple[tuple[str, Callable[[EntryFacts], Verdict]], ...] = (
     (price_drift.GATE, _price_drift),
     (liquidity.GATE, _liquidity),
     (funding_rate.GATE, _funding_rate),
+    (regime.GATE, _regime),
     (account_age.GATE, _account_age),
     (daily_loss.GATE, _daily_loss),
     (open_positions.GATE, _open_positions),

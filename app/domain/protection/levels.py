@@ -92,17 +92,17 @@ class Guard:
         return REGIME_EXITS[self.regime or Regime.NORMAL_VOL]
 
 
-def stop_distance(*, price: Decimal, regime: MarketRegime | None, confidence: Decimal, policy: Policy) -> Decimal:
-    """From the entry to the stop, in price: ATR by regime, tightened by confidence, within the policy's bounds.
+def stop_distance_share(*, regime: MarketRegime | None, confidence: Decimal, policy: Policy) -> Decimal:
+    """From the entry to the stop, as a share of its price: ATR by regime, tightened by confidence, within the policy.
 
     Never wider than `stop_distance_share`, and never so near that the slippage of the entry itself would hit it.
     """
     with localcontext(MONEY_CONTEXT):
-        widest = price * policy.stop_distance_share
-        nearest = min(price * policy.slippage_share_max * STOP_SLIPPAGES_MIN, widest)
+        widest = policy.stop_distance_share
+        nearest = min(policy.slippage_share_max * STOP_SLIPPAGES_MIN, widest)
         if regime is None:
             return widest
-        by_range = price * regime.atr_share * REGIME_EXITS[regime.regime].stop
+        by_range = regime.atr_share * REGIME_EXITS[regime.regime].stop
         tightened = by_range * confidence_factor(confidence=confidence, minimum=policy.confidence_minimum)
         return max(min(tightened, widest), nearest)
 
@@ -131,9 +131,10 @@ def open_guard(
 ) -> Guard:
     """The levels of a position that has just been opened."""
     known = regime if regime is not None and abs(now - regime.observed_at) <= REGIME_AGE_MAX else None
-    risk = stop_distance(price=entry_price, regime=known, confidence=confidence, policy=policy)
+    share = stop_distance_share(regime=known, confidence=confidence, policy=policy)
     exits = REGIME_EXITS[known.regime if known is not None else Regime.NORMAL_VOL]
     with localcontext(MONEY_CONTEXT):
+        risk = entry_price * share
         # In the proportion of the table, so that a stop that was tightened brings its target nearer too.
         target = risk * exits.target / exits.stop
     return Guard(

@@ -15,6 +15,7 @@ from app.domain.gates.facts import EntryFacts
 from app.domain.gates.verdicts import Verdict
 from app.domain.market import AccountSnapshot, FundingRate, Quote, SymbolRules
 from app.domain.policy import Policy, PolicyVersion, RiskMode, Stage, default_policy
+from app.domain.regimes import MarketRegime, Regime
 from app.domain.signals import Side, Signal
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
@@ -149,6 +150,22 @@ def make_stop(state: EssState = EssState.ARMED, **changes: Any) -> EmergencyStop
     return replace(stop, **changes)
 
 
+def make_regime(**changes: Any) -> MarketRegime:
+    """An ordinary market that moves enough for the policy's own distance to bound the stop."""
+    regime = MarketRegime(
+        symbol="BTCUSDT",
+        regime=Regime.NORMAL_VOL,
+        atr=D("1500"),
+        close=D("50000"),
+        usual=D("1"),
+        efficiency=D("0.3"),
+        candles=99,
+        interval="1h",
+        observed_at=ago(60),
+    )
+    return replace(regime, **changes)
+
+
 def make_facts(**changes: Any) -> EntryFacts:
     """An entry of 0.01 BTC at 50,050 that every gate lets through."""
     facts = EntryFacts(
@@ -167,6 +184,7 @@ def make_facts(**changes: Any) -> EntryFacts:
         entry_attempts_last_minute=4,
         quantity=D("0.01"),
         limit_price=D("50050"),
+        regime=make_regime(),
     )
     return replace(facts, **changes)
 

@@ -418,3 +418,8 @@ def test_a_chase_never_asks_for_more_than_remains(remaining: Decimal, price: Dec
         return
     assert 0 < attempt.quantity <= remaining
     assert exactly(attempt.quantity, "*", price) >= 50
+
+
+@pytest.mark.parametrize(("factor", "quantity"), [("1", "5"), ("0.6", "3"), ("0.3", "1.5"), ("2", "5")])
+def test_a_regime_leaves_a_part_of_the_risk_and_never_more_than_all(factor: str, quantity: str) -> None:
+    assert sized(regime_factor=D(factor)).quantity == D(quantity)

@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from app.domain.ess import EssState
+from app.domain.gates.rule_book import RULE_BOOK
 from app.domain.orders import AttemptState, OrderState
 from app.domain.policy import Stage
 from app.domain.signals import SignalState
@@ -77,7 +78,7 @@ def test_a_denied_signal_says_which_gate_and_which_numbers_and_sends_nothing():
     with desk.unit_of_work() as uow:
         (decision,) = uow.control.decisions("a")
     assert decision["outcome"] == "DENIED"
-    assert len(decision["verdicts"]) == 22
+    assert len(decision["verdicts"]) == len(RULE_BOOK)
 
 
 @pytest.mark.parametrize("state", [EssState.TRIPPED, EssState.COOLING_DOWN])

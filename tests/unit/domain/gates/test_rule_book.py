@@ -29,6 +29,7 @@ from tests.unit.domain.builders import (
     make_policy,
     make_policy_version,
     make_quote,
+    make_regime,
     make_rules,
     make_signal,
     make_stop,
@@ -47,6 +48,7 @@ ORDER = [
     "price_drift",
     "liquidity",
     "funding_rate",
+    "regime",
     "account_age",
     "daily_loss",
     "open_positions",
@@ -73,6 +75,7 @@ DENIALS: dict[str, tuple[dict[str, Any], str]] = {
     "price_drift": ({"attempt_number": 2, "first_reference_price": D("51000")}, "PRICE_DRIFTED"),
     "liquidity": ({"quote": make_quote(bid_price=D("49000"))}, "SPREAD_TOO_WIDE"),
     "funding_rate": ({"funding": make_funding(rate=D("-0.002"))}, "FUNDING_RATE_ABOVE_MAXIMUM"),
+    "regime": ({"regime": make_regime(observed_at=ago(901))}, "REGIME_STALE"),
     "account_age": ({"account": make_account(observed_at=ago(61))}, "ACCOUNT_STALE"),
     "daily_loss": ({"start_of_day_equity": D("11000")}, "DAILY_LOSS_ABOVE_MAXIMUM"),
     "open_positions": (
@@ -214,7 +217,7 @@ def test_a_missing_fact_denies_at_every_gate_that_needs_it_and_at_no_other(
 
 
 def test_without_a_policy_every_gate_with_a_limit_says_so() -> None:
-    needs_no_policy = {"stage", "emergency_stop", "size", "venue_filters", "price_drift"}
+    needs_no_policy = {"stage", "emergency_stop", "size", "venue_filters", "price_drift", "regime"}
     expected = {gate: "POLICY_UNKNOWN" for gate in ORDER if gate not in needs_no_policy}
     assert denials_of(make_facts(policy=None)) == expected
     chase = make_facts(policy=None, attempt_number=2, first_reference_price=D("50000"))
@@ -224,7 +227,7 @@ def test_without_a_policy_every_gate_with_a_limit_says_so() -> None:
 # Every field that may be None, except the last entry's time, whose None is knowledge.
 OPTIONAL = [
     "stage", "policy", "emergency_stop", "rules", "quote", "funding", "account", "start_of_day_equity", "exposure",
-    "entry_attempts_last_minute", "quantity", "limit_price", "first_reference_price",
+    "entry_attempts_last_minute", "quantity", "limit_price", "first_reference_price", "regime",
 ]  # fmt: skip
 
 
@@ -281,7 +284,7 @@ def test_each_limit_is_read_from_the_policys_own_field() -> None:
     facts = make_facts(
         policy=make_policy_version(tight), start_of_day_equity=D("10001"), last_same_side_entry_at=ago(9)
     )
-    needs_no_policy = {"stage", "emergency_stop", "size", "venue_filters", "price_drift"}
+    needs_no_policy = {"stage", "emergency_stop", "size", "venue_filters", "price_drift", "regime"}
     assert set(denials_of(facts)) == set(ORDER) - needs_no_policy
     assert "POLICY_UNKNOWN" not in denials_of(facts).values()
     chase = replace(facts, attempt_number=2, first_reference_price=D("50000"))
