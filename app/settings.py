@@ -39,6 +39,7 @@ class Settings(BaseModel):
     exchange_secret: SecretStr | None = None
 
     stage: Stage = Stage.PAPER
+    live_word: str | None = None  # `LIVE host`: said by whoever means stage LIVE at that exchange
 
     signal_queue_max: Annotated[int, Field(ge=1, le=100_000)] = 100
     max_signals_per_cycle: Annotated[int, Field(ge=1, le=1_000)] = 10

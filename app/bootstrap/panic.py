@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from app.adapters.binance.local_budget import LocalRateBudget
 from app.adapters.system_clock import SystemClock, random_id
-from app.bootstrap.exchange import open_exchange
+from app.bootstrap.exchange import connect_exchange
 from app.services.panic import Panic
 from app.settings import Settings
 
@@ -17,7 +17,7 @@ from app.settings import Settings
 def open_panic(settings: Settings, *, say: Callable[[str], None], seconds_max: float) -> Iterator[Panic]:
     """The last resort, joined from the exchange alone: no database, no Redis, a rate budget of its own."""
     budget = LocalRateBudget()
-    exchange = open_exchange(settings, budget)
+    exchange = connect_exchange(settings, budget)  # whatever the stage: this only cancels and closes
     try:
         yield Panic(
             exchange=exchange,

@@ -9,6 +9,7 @@ from app.cli.failure import CommandFailure
 from app.cli.processes import Exchange
 from app.cli.servers import Servers
 from app.cli.state_directory import StateDirectory
+from app.domain.policy import Stage
 from app.settings import Settings
 
 
@@ -26,7 +27,11 @@ def write_connection(state: StateDirectory, servers: Servers, exchange: Exchange
 
 
 def settings_of_running_system(settings: Settings, state: StateDirectory) -> Settings:
-    """`settings` completed by the running system's connection; ends the command when there is nothing to reach."""
+    """`settings` completed by the running system's connection; ends the command when there is nothing to reach.
+
+    A command decides nothing and sends nothing: it looks on, whatever the stage of the system is.
+    """
+    settings = settings.model_copy(update={"stage": Stage.OBSERVATION})
     if settings.database_url is not None and settings.redis_url is not None:
         return settings
     record = state.read_record()

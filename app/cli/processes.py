@@ -139,6 +139,7 @@ def child_environment(settings: Settings, servers: Servers, exchange: Exchange) 
         "QT_EXCHANGE_KEY": exchange.key,
         "QT_EXCHANGE_SECRET": exchange.secret,
         "QT_STAGE": settings.stage.value,
+        "QT_LIVE_WORD": settings.live_word or "",
     }
     # What was read from a file must not be given twice.
     files = {f"{name}_FILE" for name in explicit}

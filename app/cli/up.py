@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from app.cli.failure import CommandFailure
+from app.cli.live_word import with_live_word
 from app.cli.run_system import run_system
 from app.cli.settings import read_settings, state_directory
 
@@ -25,6 +26,7 @@ def command(market: str | None, speed: float | None, producer: bool) -> None:
     """
     settings = read_settings()
     market = absolute_market(market)
+    settings = with_live_word(settings)
     state = state_directory(settings)
     state.create()
     with state.exclusive():

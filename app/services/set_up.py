@@ -20,7 +20,7 @@ class SetUp:
     stage: Stage
 
     def __call__(self) -> None:
-        """An armed emergency stop, and outside LIVE the policy of mode NORMAL."""
+        """An armed emergency stop, and outside LIVE the policy of mode NORMAL; every start in LIVE is in the audit."""
         with self.unit_of_work() as uow:
             if not uow.control.try_lock("set-up"):
                 return  # another process does it right now
@@ -42,6 +42,8 @@ class SetUp:
                     )
                 )
                 uow.control.audit(at=now, actor=AUTHOR, action="ess_armed", reason="first start", detail={})
+            if self.stage is Stage.LIVE:
+                uow.control.audit(at=now, actor=AUTHOR, action="stage_live", reason="the word was given", detail={})
             if self.stage is not Stage.LIVE and uow.control.current_policy(now=now) is None:
                 reason = "first start, default of mode NORMAL"
                 uow.control.add_policy(default_policy(RiskMode.NORMAL), author=AUTHOR, reason=reason, now=now)
