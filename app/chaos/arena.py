@@ -201,10 +201,12 @@ class Arena:
 
 
 @contextmanager
-def open_arena(*, seed: int, keep: bool = False, settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[Arena]:
+def open_arena(
+    *, seed: int, keep: bool = False, settings: Mapping[str, str] = MappingProxyType({}), small_disk: bool = True
+) -> Iterator[Arena]:
     """Start a system in a directory of its own; stop it, and remove the directory unless `keep`.
 
-    `settings` are further `QT_` variables for it.
+    `settings` are further `QT_` variables for it. With `small_disk` its buffers live on one that `fill_disk` can fill.
     """
     state = Path(tempfile.mkdtemp(prefix="qt-chaos-", dir="/tmp"))
     state.chmod(0o711)
@@ -216,7 +218,7 @@ def open_arena(*, seed: int, keep: bool = False, settings: Mapping[str, str] = M
         **free_system_ports(PORTS),
         **settings,
     }
-    small_disk = _mount_small_disk(state / BUFFER)
+    is_mounted = small_disk and _mount_small_disk(state / BUFFER)
     market = f"seed:{seed}"
     process = _start(environment, market)
     arena: Arena | None = None
@@ -226,7 +228,7 @@ def open_arena(*, seed: int, keep: bool = False, settings: Mapping[str, str] = M
         yield arena
     finally:
         _stop(process if arena is None else arena.process)
-        if small_disk:
+        if is_mounted:
             subprocess.run(["umount", "--lazy", str(state / BUFFER)], check=False, timeout=10)
         if not keep:
             shutil.rmtree(state, ignore_errors=True)

@@ -34,6 +34,15 @@ class Event:
     at: datetime
     payload: Mapping[str, Any]
 
+    @property
+    def subject(self) -> str | None:
+        """Whose story it is part of: a signal's, else an order's, else a symbol's. Events of one keep their order."""
+        for name in ("signal_id", "order_id", "symbol"):
+            value = self.payload.get(name)
+            if value is not None:
+                return str(value)
+        return None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SequencedEvent:

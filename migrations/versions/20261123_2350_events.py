@@ -17,15 +17,18 @@ def upgrade() -> None:
         sa.Column("event_id", sa.Text(), nullable=False),
         sa.Column("type", sa.Text(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=True),
         sa.Column("payload", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column(
             "recorded_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
         ),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_events")),
     )
+    op.create_index("ix_events_subject_number", "events", ["subject", "number"])
     # Rows live for minutes: swept up by number of rows, not by a share of the table.
     op.execute("ALTER TABLE events SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000)")
 
 
 def downgrade() -> None:
+    op.drop_index("ix_events_subject_number", table_name="events")
     op.drop_table("events")

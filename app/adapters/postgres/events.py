@@ -8,15 +8,40 @@ import sqlalchemy as sa
 
 from app.adapters.postgres.recordset import as_rows, recordset
 from app.adapters.postgres.tables import events
-from app.adapters.postgres.transaction import Transaction
+from app.adapters.postgres.transaction import Row, Transaction
 from app.domain.events import Event, EventType
 from app.ports import EventRepository, RecordedEvent
 
-_COLUMNS = ("event_id", "type", "at", "payload")
-_given = recordset(events, _COLUMNS, name="given")
-_ADD = sa.insert(events).from_select(list(_COLUMNS), sa.select(*(_given.c[name] for name in _COLUMNS)))
+# How far back an event is told once more that a following one might overtake: longer than anybody takes to publish.
+OVERTAKABLE_SECONDS = 10.0
+OVERTAKABLE_ROWS_MAX = 200
 
+_FIRST = frozenset({EventType.SIGNAL_RECEIVED})
+_COLUMNS = ("event_id", "type", "at", "payload")
 _age = sa.extract("epoch", sa.func.clock_timestamp() - events.c.recorded_at)
+
+
+def _add() -> sa.Executable:
+    """Record events; answers those committed just before that they follow from, by their subjects, oldest first."""
+    columns = (*_COLUMNS, "subject")
+    given = recordset(events, columns, name="given")
+    added = (
+        sa.insert(events)
+        .from_select(list(columns), sa.select(*(given.c[name] for name in columns)))
+        .returning(events.c.number)
+        .cte("added")
+    )
+    subjects = sa.bindparam("subjects", type_=sa.ARRAY(sa.Text))
+    return (
+        sa.select(*(events.c[name] for name in _COLUMNS))
+        .add_cte(added)
+        .where(events.c.subject == sa.any_(subjects), _age < OVERTAKABLE_SECONDS)
+        .order_by(events.c.number.desc())
+        .limit(OVERTAKABLE_ROWS_MAX)
+    )
+
+
+_ADD = _add()
 _old = _age >= sa.bindparam("age_seconds", type_=sa.Float)
 _RECORDED = (
     sa.select(events.c.number, events.c.event_id, sa.cast(_age, sa.Float).label("age_seconds"))
@@ -55,13 +80,23 @@ class PostgresEvents(EventRepository):
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
 
-    def add(self, emitted: Sequence[Event]) -> None:
-        """Record them in this order."""
+    def add(self, emitted: Sequence[Event]) -> Sequence[Event]:
+        """Record them in this order; answers those committed lately that they follow from, which their own process may
+        not have published yet. Statements see what was committed before them, and this one follows every lock."""
         rows = [
-            {"event_id": each.event_id, "type": each.type.value, "at": each.at, "payload": dict(each.payload)}
+            {
+                "event_id": each.event_id,
+                "type": each.type.value,
+                "at": each.at,
+                "payload": dict(each.payload),
+                "subject": each.subject,
+            }
             for each in emitted
         ]
-        self._transaction.run(_ADD, as_rows(rows))
+        # Nothing comes before the arrival of a signal.
+        subjects = sorted({each.subject for each in emitted if each.type not in _FIRST and each.subject is not None})
+        found = self._transaction.rows(_ADD, as_rows(rows) | {"subjects": subjects})
+        return [_event(row) for row in reversed(found)]
 
     def recorded(self, *, after: int, limit: int) -> Sequence[RecordedEvent]:
         return [
@@ -76,10 +111,11 @@ class PostgresEvents(EventRepository):
         return int(self._transaction.value(_NEWEST))
 
     def read(self, numbers: Sequence[int]) -> Sequence[Event]:
-        return [
-            Event(event_id=row.event_id, type=EventType(row.type), at=row.at, payload=row.payload)
-            for row in self._transaction.rows(_READ, {"numbers": list(numbers)})
-        ]
+        return [_event(row) for row in self._transaction.rows(_READ, {"numbers": list(numbers)})]
 
     def forget(self, *, older_than_seconds: float, limit: int) -> int:
         return self._transaction.run(_FORGET, {"age_seconds": older_than_seconds, "most": limit}).rowcount
+
+
+def _event(row: Row) -> Event:
+    return Event(event_id=row.event_id, type=EventType(row.type), at=row.at, payload=row.payload)

@@ -487,6 +487,8 @@ events = sa.Table(
     sa.Column("event_id", sa.Text, nullable=False),
     sa.Column("type", sa.Text, nullable=False),
     sa.Column("at", _time, nullable=False),
+    sa.Column("subject", sa.Text),
     sa.Column("payload", pg.JSONB, nullable=False),
     sa.Column("recorded_at", _time, nullable=False, server_default=sa.func.clock_timestamp()),
+    sa.Index("ix_events_subject_number", "subject", "number"),
 )

@@ -91,7 +91,8 @@ class PostgresUnitOfWork(UnitOfWork):
         events, self._emitted = self._emitted, []
         if events:
             # Last, so that their numbers are drawn after every lock was granted: what follows from them is above them.
-            self._record.add(events)
+            # Whoever committed just before us may not have published yet: its events go first, and once.
+            events = [*self._record.add(events), *events]
         with core_errors():
             self._connection.commit()
         self._release()

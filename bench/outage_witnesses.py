@@ -1,0 +1,251 @@
+"""Who looks on during the outage proof: producers, the record of events, a stream reader, a dashboard, health."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from collections import Counter, defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import psycopg
+import websockets.exceptions
+from websockets.sync.client import ClientConnection, connect
+
+from app.adapters.redis.client import connect as connect_redis
+from app.adapters.redis.event_stream import RedisEventSource
+from app.chaos.flood import SYMBOLS
+from app.ports import EventsUnavailableError
+
+TTL_SECONDS = 10
+SENDERS = 32
+ANSWER_SECONDS_MAX = 20.0
+RECORD_PAUSE_SECONDS = 2.0
+RECORD_OVERLAP = 5_000  # numbers drawn by a transaction may become visible later than higher ones
+
+
+class Producers:
+    """Post at a steady rate, however long answers take, from a seed. A 202 is a promise, everything else is none."""
+
+    def __init__(self, *, base_url: str, token: str, seed: int, per_second: float) -> None:
+        limits = httpx.Limits(max_connections=SENDERS, max_keepalive_connections=SENDERS)
+        headers = {"Authorization": f"Bearer {token}"}
+        self._client = httpx.Client(base_url=base_url, headers=headers, timeout=ANSWER_SECONDS_MAX, limits=limits)
+        self._draw = random.Random(f"outage {seed}")
+        self._seed = seed
+        self._pause_seconds = 1.0 / per_second
+        self._pool = ThreadPoolExecutor(SENDERS)
+        self._lock = threading.Lock()
+        self.sent = 0
+        self.promised: dict[str, float] = {}  # signal id -> when its 202 came (monotonic)
+        self.verdicts: Counter[str] = Counter()
+        self.answers: list[tuple[float, str, float]] = []  # when answered, verdict, seconds it took
+
+    def run(self, seconds: float) -> None:
+        """Until the time is over and the last answer is here."""
+        began = time.monotonic()
+        while (due := began + self.sent * self._pause_seconds) < began + seconds:
+            time.sleep(max(0.0, due - time.monotonic()))  # the rate itself
+            body = {
+                "signal_id": f"outage-{self._seed}-{self.sent}",
+                "symbol": self._draw.choice(SYMBOLS),
+                "side": self._draw.choice(("BUY", "SELL")),
+                "confidence": f"0.{self._draw.randrange(50, 100)}",
+                "strategy": f"outage-{self._draw.randrange(4)}",
+                "ttl_seconds": TTL_SECONDS,
+            }
+            self._pool.submit(self._post, body)
+            self.sent += 1
+        self._pool.shutdown(wait=True)
+        self._client.close()
+
+    def _post(self, body: dict[str, Any]) -> None:
+        began = time.monotonic()
+        try:
+            answer = self._client.post("/api/signals", json=body | {"generated_at": datetime.now(UTC).isoformat()})
+            is_promise = answer.status_code == 202
+            verdict = answer.json()["results"][0]["verdict"] if is_promise else f"HTTP {answer.status_code}"
+        except httpx.HTTPError as error:
+            is_promise, verdict = False, type(error).__name__
+        ended = time.monotonic()
+        with self._lock:
+            self.verdicts[verdict] += 1
+            self.answers.append((ended, verdict, ended - began))
+            if is_promise:
+                self.promised[body["signal_id"]] = ended
+
+
+class Witness:
+    """Something that looks again and again in a thread of its own until it is told to stop."""
+
+    pause_seconds = 0.0
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.failure: Exception | None = None
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """One look more, then the end."""
+        self._stop.set()
+        self._thread.join(60)
+        if self.failure is not None:
+            raise self.failure
+
+    def look(self) -> None:
+        raise NotImplementedError
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.wait(self.pause_seconds):
+                self.look()
+            self.look()
+        except Exception as error:  # noqa: BLE001 - raised where it is waited for
+            self.failure = error
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An event as it was committed."""
+
+    number: int
+    type: str
+    signal_id: str | None
+    state: str | None
+
+
+class Record(Witness):
+    """What Postgres recorded as published, copied before it forgets it."""
+
+    pause_seconds = RECORD_PAUSE_SECONDS
+
+    def __init__(self, database_url: str) -> None:
+        super().__init__()
+        self._database_url = database_url
+        self._newest = 0
+        self.events: dict[str, Recorded] = {}
+
+    def look(self) -> None:
+        with suppress(psycopg.OperationalError), psycopg.connect(self._database_url, connect_timeout=2) as connection:
+            rows = connection.execute(
+                "SELECT event_id, number, type, payload->>'signal_id', payload->>'state' FROM events"
+                " WHERE number > %s ORDER BY number",
+                (self._newest - RECORD_OVERLAP,),
+            ).fetchall()
+            self.events |= {row[0]: Recorded(*row[1:]) for row in rows}
+            self._newest = max([self._newest, *(row[1] for row in rows)])
+
+
+class StreamReader(Witness):
+    """Follows the live stream as any consumer may, and applies each event once, by its id."""
+
+    def __init__(self, redis_url: str) -> None:
+        super().__init__()
+        self._source = RedisEventSource(connect_redis(redis_url, answer_seconds_max=2.0))
+        self._after = 0
+        self.deliveries = 0
+        self.applied: dict[str, int] = {}  # event id -> the place of its first delivery
+        self.by_signal: dict[str, list[str]] = defaultdict(list)  # signal id -> ids of its events as first delivered
+        self.jumps = 0
+
+    def look(self) -> None:
+        try:
+            events = self._source.read(after=self._after, block_seconds=0.5, limit=1_000)
+        except EventsUnavailableError:
+            time.sleep(0.05)  # away: nothing to wait on
+            return
+        for each in events:
+            self.deliveries += 1
+            self.jumps += bool(self._after) and each.sequence != self._after + 1
+            self._after = each.sequence
+            if each.event.event_id not in self.applied:
+                self.applied[each.event.event_id] = self.deliveries
+                self.by_signal[str(each.event.payload.get("signal_id"))].append(each.event.event_id)
+
+
+class Dashboard(Witness):
+    """A dashboard client that comes back whenever it is sent away, and keeps count of what it was told."""
+
+    def __init__(self, *, url: str, token: str) -> None:
+        super().__init__()
+        self._url = url.replace("http://", "ws://")
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._connection: ClientConnection | None = None
+        self._last: int | None = None
+        self.frames = 0
+        self.events = 0
+        self.dropped = 0
+        self.told: Counter[str] = Counter()  # why it was sent to a snapshot, or away
+        self.untold: list[str] = []
+
+    def look(self) -> None:
+        try:
+            if self._connection is None:
+                query = "" if self._last is None else f"?after={self._last}"
+                self._connection = connect(
+                    f"{self._url}/ws/dashboard{query}", additional_headers=self._headers, open_timeout=5, proxy=None
+                )
+            self._take(json.loads(self._connection.recv(timeout=1.0)))
+        except TimeoutError:
+            return
+        except (OSError, websockets.exceptions.WebSocketException) as error:
+            self._connection = None
+            self.told[type(error).__name__] += 1
+            self._stop.wait(0.5)
+
+    def _take(self, frame: dict[str, Any]) -> None:
+        self.frames += 1
+        if frame["type"] == "snapshot_required":
+            self.told[f"snapshot: {frame['reason']}".rstrip("0123456789")] += 1
+            self._last = frame["last_seq"]
+            return
+        self.events += frame["count"]
+        self.dropped += frame["dropped"]
+        counted = frame["count"] + frame["dropped"]
+        # The first frame of all begins wherever the stream stands.
+        if self._last is not None and frame["last_seq"] - self._last != counted:
+            self.untold.append(f"from {self._last} to {frame['last_seq']} only {counted} were accounted for")
+        self._last = frame["last_seq"]
+
+
+@dataclass
+class Seen:
+    """What health said of one component, and when."""
+
+    statuses: list[tuple[float, str, str]] = field(default_factory=list)  # when, status, cause
+
+    def between(self, begin: float, end: float) -> list[tuple[str, str]]:
+        return [(status, cause) for at, status, cause in self.statuses if begin <= at <= end]
+
+
+class Health(Witness):
+    """Asks the health service every second."""
+
+    pause_seconds = 1.0
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._client = httpx.Client(base_url=url, timeout=5.0)
+        self.components: dict[str, Seen] = defaultdict(Seen)
+        self.ready: list[tuple[float, int]] = []
+        self.silent = 0
+
+    def look(self) -> None:
+        at = time.monotonic()
+        try:
+            found = self._client.get("/health").json()["components"]
+            self.ready.append((at, self._client.get("/ready").status_code))
+        except httpx.HTTPError:
+            self.silent += 1
+            return
+        for each in found:
+            self.components[each["component"]].statuses.append((at, each["status"], str(each["cause"])))
