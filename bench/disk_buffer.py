@@ -24,6 +24,7 @@ from app.adapters.disk.buffer import Bounds, DiskBuffer
 from app.adapters.disk.codecs import EventCodec
 from app.adapters.disk.directory import sync_data
 from app.adapters.disk.line import encode
+from app.adapters.disk.line import lines as lines_of
 from app.adapters.redis.client import connect
 from app.adapters.redis.event_stream import RedisEventMending, RedisEventPublisher
 from app.domain.events import Event, EventType
@@ -62,7 +63,7 @@ def make(how_many: int) -> list[Event]:
 
 
 def lines(events: Sequence[Event]) -> bytes:
-    return b"".join(encode(CODEC.key(event), CODEC.to_json(event), 1_763_800_000_000_000) for event in events)
+    return lines_of([encode(CODEC.key(event), CODEC.to_json(event)) for event in events], 1_763_800_000_000_000)
 
 
 def per_second(append: Callable[[int], object], batch: int) -> float:
@@ -92,7 +93,7 @@ def bench_append(folder: Path, batch: int) -> None:
         database.execute("BEGIN")
         database.executemany(
             "INSERT OR REPLACE INTO q VALUES (?, ?)",
-            [(f"{event.event_id}", str(CODEC.to_json(event))) for event in events[number]],
+            [(f"{event.event_id}", orjson.dumps(CODEC.to_json(event))) for event in events[number]],
         )
         database.execute("COMMIT")
 

@@ -17,7 +17,7 @@ import structlog
 
 from app.adapters.disk import directory as files
 from app.adapters.disk import ring
-from app.adapters.disk.line import Record
+from app.adapters.disk.line import Record, encode
 from app.adapters.disk.reader import facts_of
 from app.adapters.disk.replay import Replay
 from app.adapters.disk.totals import Totals
@@ -35,7 +35,8 @@ log = structlog.get_logger(__name__)
 
 
 class Codec(Protocol[T]):
-    """How items become lines. `from_json` raises what such code raises for what it cannot read."""
+    """How items become lines. `to_json` may leave aware datetimes, words of an enumeration and mappings to the encoder;
+    `from_json` raises what such code raises for what it cannot read."""
 
     def key(self, item: T) -> str: ...
 
@@ -87,7 +88,8 @@ class DiskBuffer(Generic[T]):
     def append(self, items: Sequence[T]) -> None:
         """Durable when it returns: one sync for all of them. All or none, or `BufferUnavailableError`."""
         if items:
-            self._writer.append([(self._codec.key(item), self._codec.to_json(item)) for item in items])
+            key, to_json = self._codec.key, self._codec.to_json
+            self._writer.append([encode(key(item), to_json(item)) for item in items])
 
     def has_backlog(self) -> bool:
         """Whether any process' segment is there: one look at the directory, for a segment goes with its last record."""
@@ -171,7 +173,7 @@ class DiskBuffer(Generic[T]):
     def _set_aside(self, key: str, value: Any, reason: str) -> None:
         log.error("buffer_record_set_aside", key=key, reason=reason)
         path = self._directory / files.SET_ASIDE
-        line = orjson.dumps({"id": key, "value": value, "reason": reason}) + b"\n"
+        line = orjson.dumps({"id": key, "value": value, "reason": reason}, default=dict) + b"\n"
         with files.disk_errors(f"cannot set aside in {path}"), self._set_aside_lock, path.open("ab") as file:
             if file.tell() + len(line) > SET_ASIDE_BYTES_MAX:
                 raise BufferFullError(f"{path} holds its {SET_ASIDE_BYTES_MAX} bytes")

@@ -8,10 +8,9 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from app.adapters.disk import directory as files
-from app.adapters.disk.line import encode
+from app.adapters.disk.line import lines
 from app.ports import BufferFullError, BufferUnavailableError
 
 OPEN_ATTEMPTS_MAX = 3
@@ -97,13 +96,13 @@ class SegmentWriter:
         self._others_bytes = 0
         self._process_id = os.getpid()
 
-    def append(self, records: Sequence[tuple[str, Any]]) -> None:
-        """Write (key, JSON value) records as lines and sync them: one sync per call, or per many calls at once."""
+    def append(self, encoded: Sequence[bytes]) -> None:
+        """Write encoded records as lines and sync them: one sync per call, or per many calls at once."""
         with files.disk_errors(f"cannot append to {self._directory}"):
             with self._lock:
                 segment = self._writable()
                 try:
-                    end = self._write(segment, records)
+                    end = self._write(segment, encoded)
                 finally:
                     segment.unlock()
             segment.sync(end)
@@ -113,10 +112,10 @@ class SegmentWriter:
         with self._lock:
             self._leave()
 
-    def _write(self, segment: _Segment, records: Sequence[tuple[str, Any]]) -> int:
+    def _write(self, segment: _Segment, encoded: Sequence[bytes]) -> int:
         # Within a file time never goes back, so that merging files by time keeps the order of each.
         now_us = max(self._now_us(), segment.last_at_us)
-        content = b"".join([encode(key, value, now_us) for key, value in records])
+        content = lines(encoded, now_us)
         if self._others_bytes + segment.size + len(content) > self._bytes_max:
             self._others_bytes = self._bytes_beside(segment)  # some may have been delivered since
             if self._others_bytes + segment.size + len(content) > self._bytes_max:
@@ -127,7 +126,7 @@ class SegmentWriter:
             self._take_back(segment)
             raise
         segment.last_at_us = now_us
-        segment.records += len(records)
+        segment.records += len(encoded)
         segment.size += len(content)
         return segment.size
 

@@ -153,7 +153,7 @@ def test_a_spool_refuses_what_it_has_no_room_for_and_takes_more_once_it_was_drai
 def test_room_left_by_other_processes_is_found_without_a_new_file(tmp_path: Path) -> None:
     other = open_numbers(tmp_path)
     other.append(range(25))
-    buffer = open_numbers(tmp_path, bytes_max=5_000)
+    buffer = open_numbers(tmp_path, bytes_max=4_200)
     buffer.append([100])
     with pytest.raises(BufferFullError):
         buffer.append(range(101, 120))

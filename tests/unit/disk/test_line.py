@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.adapters.disk.line import CorruptLineError, Record, decode, encode
+from app.adapters.disk.line import CorruptLineError, Record, decode, encode, lines
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 VALUES = st.recursive(
@@ -19,16 +19,16 @@ VALUES = st.recursive(
 
 @given(key=TEXT, value=VALUES, at=st.integers(0, 2**53))
 def test_what_was_encoded_is_decoded_and_is_one_line_of_json(key: str, value: object, at: int) -> None:
-    line = encode(key, value, at)
+    line = lines([encode(key, value)], at)
     assert line.count(b"\n") == 1
     assert line.endswith(b"\n")
     assert decode(line[:-1]) == Record(at, key, value)
-    assert orjson.loads(line)["value"] == value
+    assert orjson.loads(line)[1:] == [at, key, value]
 
 
 @given(value=VALUES, data=st.data())
 def test_no_changed_byte_and_no_missing_end_goes_unnoticed(value: object, data: st.DataObject) -> None:
-    line = bytearray(encode("key", value, 1)[:-1])
+    line = bytearray(lines([encode("key", value)], 1)[:-1])
     position = data.draw(st.integers(0, len(line) - 1))
     changed = bytearray(line)
     changed[position] ^= data.draw(st.integers(1, 255))
@@ -36,3 +36,9 @@ def test_no_changed_byte_and_no_missing_end_goes_unnoticed(value: object, data: 
         decode(bytes(changed))
     with pytest.raises(CorruptLineError):
         decode(bytes(line[:position]))
+
+
+def test_lines_of_one_append_stand_for_themselves() -> None:
+    content = lines([encode("a", 1), encode("b", [2])], 7)
+    assert [decode(line) for line in content.splitlines()] == [Record(7, "a", 1), Record(7, "b", [2])]
+    assert lines([], 7) == b""
