@@ -60,6 +60,8 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
         "security": [{"token": []}, {"session": []}] if route.is_guarded else [],
     }
     needs = "" if route.scope is None else f"Needs the scope `{route.scope.value}`."
+    if route.is_conditional:
+        operation["responses"]["304"] = {"description": "Nothing but time has passed since the given `If-None-Match`"}
     if description := " ".join(part for part in (route.description, needs) if part):
         operation["description"] = description
     if parameters := [*_path_parameters(route), *_query_parameters(route)]:

@@ -41,6 +41,7 @@ class Route:
     body: TypeAdapter[Any] | None = None
     problems: tuple[ProblemType, ...] = ()
     description: str = ""
+    is_conditional: bool = False  # carries an ETag, and answers 304 to If-None-Match
 
     @property
     def is_guarded(self) -> bool:

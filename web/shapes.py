@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.domain.access import Role
 from app.domain.alerts import AlertChange
+from app.domain.ensemble import Provenance
 from app.domain.ess import EssState
 from app.domain.health import Status
 from app.domain.orders import AttemptState, OrderPurpose, OrderState
@@ -132,6 +133,12 @@ class SignalExplanation(Shape):
     state: SignalState
     decision: Decision | None = Field(description="The newest; null while none was made")
     order: OrderItem | None
+    attempts: list[AttemptItem]
+    fills: list[FillItem]
+
+
+class OrderExplanation(Shape):
+    order: OrderItem
     attempts: list[AttemptItem]
     fills: list[FillItem]
 
@@ -303,6 +310,115 @@ class WindowBlock(Figure):
     counters: dict[str, int] | None
 
 
+class CastVote(Shape):
+    action: str
+    confidence: DecimalText
+    source: str | None = Field(description="The producer's own word")
+    symbol: str
+    signal_id: str
+    at: datetime
+
+
+class ModelStanding(Figure):
+    model: str
+    provenance: Provenance = Field(
+        description="LIVE: the model itself, just now. FALLBACK: something stood in for it. STALE: the model, too long "
+        "ago. UNAVAILABLE: no vote. `reason` says why it is not LIVE"
+    )
+    vote: CastVote | None = Field(description="The last one")
+
+
+class ModelAgreement(Shape):
+    action: str | None = Field(description="What most LIVE votes say; null for a tie or for none")
+    agreeing: int
+    live: int = Field(description="LIVE votes of the newest signal with votes; no other counts")
+    share: DecimalText | None
+    reason: str | None
+    signal_id: str | None
+    symbol: str | None
+
+
+class Ensemble(Figure):
+    symbol: str | None = Field(description="Whose signals were looked at; null for all")
+    models: list[ModelStanding]
+    agreement: ModelAgreement
+
+
+class ProcessItem(Shape):
+    name: str
+    state: str
+    pid: int | None
+    restarts: int
+    reason: str | None
+
+
+class ProcessesBlock(Figure):
+    ready: bool | None = None
+    items: list[ProcessItem] | None = None
+
+
+class WorkerItem(Shape):
+    name: str
+    role: str
+    facts: dict[str, Any]
+    age_seconds: float
+
+
+class WorkersBlock(Figure):
+    items: list[WorkerItem] | None
+
+
+class QueuesBlock(Figure):
+    waiting: dict[str, int] | None = Field(description="Messages in the broker, by queue")
+
+
+class BudgetBlock(Figure):
+    used: dict[str, int] | None = None
+    limits: dict[str, int] | None = None
+    closed_seconds: float | None = Field(default=None, description="How long the exchange lets nobody in")
+    orders_closed_seconds: float | None = None
+    recovering: bool | None = None
+
+
+class BufferBlock(Figure):
+    depth: int | None
+    oldest_age_seconds: float | None
+
+
+class OpenAttempts(Figure):
+    items: list[AttemptItem] | None
+
+
+class OpenAlerts(Figure):
+    items: list[AlertItem] | None
+
+
+class SystemState(Figure):
+    stage: str
+    processes: ProcessesBlock
+    workers: WorkersBlock
+    queues: QueuesBlock
+    window: WindowBlock
+    budget: BudgetBlock
+    buffers: dict[str, BufferBlock]
+    attempts: OpenAttempts
+    alerts: OpenAlerts
+
+
+class AuditItem(Shape):
+    audit_id: int
+    at: datetime
+    actor: str
+    action: str
+    reason: str
+    detail: dict[str, Any]
+
+
+class AuditPage(Shape):
+    items: list[AuditItem]
+    next: str | None
+
+
 class SignalsBlock(Figure):
     items: list[SignalItem]
 
@@ -326,7 +442,7 @@ class Snapshot(Shape):
     ess: EmergencyStopBlock
     policy: PolicyBlock
     window: WindowBlock
-    ensemble: Figure
+    ensemble: Ensemble
     system: Figure
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -158,6 +159,22 @@ class UseCases(Protocol):
 
     def list_alerts(self, *, only_open: bool, after: str | None, limit: int) -> Page:
         """`web.shapes.AlertItem`s, newest first. A foreign cursor raises `ValueError`."""
+        ...
+
+    def explain_order(self, order_id: uuid.UUID) -> Mapping[str, Any] | None:
+        """A `web.shapes.OrderExplanation`; None when there is no such order."""
+        ...
+
+    def ensemble(self, *, symbol: str | None) -> Mapping[str, Any]:
+        """A `web.shapes.Ensemble`; of one symbol's signals, or of all."""
+        ...
+
+    def system(self) -> Mapping[str, Any]:
+        """A `web.shapes.SystemState`; what is away says so in its block, nothing is raised."""
+        ...
+
+    def audit(self, *, actor: str | None, after: str | None, limit: int) -> Page:
+        """Newest first. A foreign cursor raises `ValueError`."""
         ...
 
     def list_positions(self) -> Sequence[Mapping[str, Any]]:

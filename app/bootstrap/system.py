@@ -42,6 +42,7 @@ from app.adapters.system_clock import SystemClock, random_id, random_share, rand
 from app.adapters.until_done import UntilDone
 from app.bootstrap.alerting import open_channels
 from app.bootstrap.exchange import open_exchange, refuse_unsafe_key
+from app.bootstrap.told_state import told_budget, told_processes
 from app.domain.events import Event
 from app.domain.signals import Signal
 from app.ports import (
@@ -98,6 +99,8 @@ from app.services.sweep_orders import SweepOrders
 from app.services.sweep_protections import SweepProtections
 from app.services.sweep_signals import SweepSignals
 from app.services.switch_ess import SwitchEss
+from app.services.tell_ensemble import TellEnsemble
+from app.services.tell_system import TellSystem
 from app.services.trip_ess import TripEss
 from app.services.try_policy import TryPolicy
 from app.services.watch_account import WatchAccount
@@ -274,6 +277,9 @@ def open_system(
     at_the_door = GuardedUnitOfWorkFactory(unit_of_work, gate)
     authenticate = Authenticator(at_the_door, clock, TokenFile(settings.state_dir / TOKEN_FILE))
     sessions = Sessions(at_the_door, clock)
+    read_models = PostgresReadModels(engine)
+    progress = RedisProgressBoard(link)
+    queue_lengths = RedisQueueLengths(link)
     passwords = Argon2Passwords()
     admit = AdmitSignals(
         unit_of_work=at_the_door,
@@ -449,8 +455,7 @@ def open_system(
             events=events,
             clock=clock,
             market=market,
-            window=window,
-            read_models=PostgresReadModels(engine),
+            read_models=read_models,
             authenticator=authenticate,
             sessions=sessions,
             login=LogIn(
@@ -467,13 +472,24 @@ def open_system(
             switch=SwitchEss(unit_of_work=unit_of_work, clock=clock),
             policy_changes=ChangePolicy(unit_of_work=unit_of_work, clock=clock, cache=policy),
             try_policy=TryPolicy(what_if, clock),
-            event_buffer=event_buffer,
-            signal_spool=signal_spool,
+            ensemble_state=TellEnsemble(read_models, clock),
+            system_state=TellSystem(
+                clock=clock,
+                read_models=read_models,
+                window=window,
+                queue_lengths=queue_lengths,
+                progress=progress,
+                event_buffer=event_buffer,
+                signal_spool=signal_spool,
+                processes=partial(told_processes, settings.state_dir),
+                budget=partial(told_budget, budget),
+                stage=settings.stage.value,
+            ),
             stage=settings.stage.value,
         ),
         policy=policy,
-        progress=RedisProgressBoard(link),
-        queue_lengths=RedisQueueLengths(link),
+        progress=progress,
+        queue_lengths=queue_lengths,
         keep_alerts=KeepAlerts(unit_of_work, alert_journal, publisher),
         alert_channels=open_channels(settings),
         close=close,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from app.domain.ensemble import Ballot
 from app.domain.market import Quote
 from app.domain.signals import SignalState
 from app.ports.database import Page
@@ -28,6 +30,22 @@ class ReadModels(Protocol):
 
     def orders(self, *, after: str | None, limit: int) -> Page:
         """Newest first."""
+        ...
+
+    def explain_order(self, order_id: uuid.UUID) -> Mapping[str, Any] | None:
+        """`order, attempts, fills`, or None."""
+        ...
+
+    def ballots(self, *, symbol: str | None, limit: int) -> Sequence[Ballot]:
+        """The votes of the newest signals that had some, newest first; only so far back that it stays quick."""
+        ...
+
+    def audit(self, *, actor: str | None, after: str | None, limit: int) -> Page:
+        """Newest first."""
+        ...
+
+    def open_attempts(self, *, limit: int) -> Sequence[Mapping[str, Any]]:
+        """Attempts whose end is not known, oldest first."""
         ...
 
     def alerts(self, *, only_open: bool, after: str | None, limit: int) -> Page:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,20 +10,15 @@ from typing import Any
 
 from app.domain.access import LoggedIn, LoginRefused, Session
 from app.domain.ess import EmergencyStop
-from app.domain.events import Event
 from app.domain.policy import RiskMode
 from app.domain.signals import Signal, SignalState
 from app.ports import (
-    AdmissionWindow,
-    BufferUnavailableError,
     Clock,
-    DurableBuffer,
     EventSource,
     EventsUnavailableError,
     MarketData,
     Page,
     ReadModels,
-    WindowUnavailableError,
 )
 from app.services.admit_signals import Admission, AdmitSignals
 from app.services.authenticate import Authenticator, Principal
@@ -33,6 +29,8 @@ from app.services.policy_answers import PolicyAnswer, policy_answer
 from app.services.reset_ess import Refused, ResetEss
 from app.services.sessions import Sessions
 from app.services.switch_ess import SwitchEss
+from app.services.tell_ensemble import TellEnsemble
+from app.services.tell_system import TellSystem
 from app.services.trip_ess import TripEss
 from app.services.try_policy import TryPolicy
 from app.services.what_if import Wanted
@@ -48,7 +46,6 @@ class Console:
     events: EventSource
     clock: Clock
     market: MarketData
-    window: AdmissionWindow
     read_models: ReadModels
     authenticator: Authenticator
     sessions: Sessions
@@ -60,8 +57,8 @@ class Console:
     switch: SwitchEss
     policy_changes: ChangePolicy
     try_policy: TryPolicy
-    event_buffer: DurableBuffer[Event]
-    signal_spool: DurableBuffer[Signal]
+    ensemble_state: TellEnsemble
+    system_state: TellSystem
     stage: str
 
     def authenticate(self, token: str) -> Principal | None:
@@ -104,6 +101,22 @@ class Console:
         """Newest first."""
         return self.read_models.orders(after=after, limit=limit)
 
+    def explain_order(self, order_id: uuid.UUID) -> Mapping[str, Any] | None:
+        """Order, attempts, fills."""
+        return self.read_models.explain_order(order_id)
+
+    def ensemble(self, *, symbol: str | None) -> Mapping[str, Any]:
+        """Each model's last vote with its provenance, and the agreement of those that are live."""
+        return self.ensemble_state(symbol=symbol)
+
+    def system(self) -> Mapping[str, Any]:
+        """What runs and what waits."""
+        return self.system_state()
+
+    def audit(self, *, actor: str | None, after: str | None, limit: int) -> Page:
+        """Newest first."""
+        return self.read_models.audit(actor=actor, after=after, limit=limit)
+
     def list_alerts(self, *, only_open: bool, after: str | None, limit: int) -> Page:
         """Newest first."""
         return self.read_models.alerts(only_open=only_open, after=after, limit=limit)
@@ -137,23 +150,19 @@ class Console:
         sequence, sequence_reason = self._sequence()
         now = self.clock.now()
         overview = self.read_models.overview(self.market.quotes(), now=now, limit=SNAPSHOT_ROWS)
-        unknown = {"source": None, "age_seconds": None}
         return {
             "seq": sequence,
             "reason": sequence_reason,
             "at": now.isoformat(),
             **overview,
-            "window": self._window(),
-            "ensemble": {**unknown, "reason": "the ensemble reads votes from signals; none is computed here yet"},
+            "window": self.system_state.window_block(),
+            "ensemble": self.ensemble_state(),
             "system": {
                 "source": "database",
                 "age_seconds": 0.0,
                 "stage": self.stage,
                 "counts": overview["counts"],
-                "buffers": {
-                    "events": _buffer(self.event_buffer, now),
-                    "signals": _buffer(self.signal_spool, now),
-                },
+                "buffers": self.system_state.buffers(),
             },
         }
 
@@ -218,45 +227,6 @@ class Console:
         except EventsUnavailableError:
             # What Postgres knows is shown all the same; only following it live has to wait.
             return None, "the event stream does not answer"
-
-    def _window(self) -> Mapping[str, Any]:
-        try:
-            status = self.window.status()
-        except WindowUnavailableError:
-            return {
-                "occupancy": None,
-                "capacity": None,
-                "counters": None,
-                "source": None,
-                "age_seconds": None,
-                "reason": "Redis does not answer",
-            }
-        return {
-            "occupancy": status.occupancy,
-            "capacity": status.capacity,
-            "counters": dict(status.counters),
-            "source": "redis",
-            "age_seconds": 0.0,
-        }
-
-
-def _buffer(buffer: DurableBuffer[Any], now: datetime) -> Mapping[str, Any]:
-    """What waits on the disk of the machine that answers."""
-    try:
-        status = buffer.status()
-    except BufferUnavailableError as error:
-        return {"depth": None, "oldest_age_seconds": None, "source": None, "age_seconds": None, "reason": str(error)}
-    oldest = status.oldest_at
-    return {
-        "depth": status.depth,
-        "oldest_age_seconds": None if oldest is None else max(0.0, (now - oldest).total_seconds()),
-        "replayed": status.replayed,
-        "fell_off": status.fell_off,
-        "corrupt": status.corrupt,
-        "set_aside": status.set_aside,
-        "source": "disk",
-        "age_seconds": 0.0,
-    }
 
 
 def _stop(stop: EmergencyStop) -> Mapping[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -229,6 +230,50 @@ POLICY: dict[str, Any] = {
 }
 
 
+ENSEMBLE: dict[str, Any] = {
+    "symbol": None,
+    "models": [
+        {
+            "model": "nhits",
+            "provenance": "FALLBACK",
+            "reason": "nhits_insufficient_history",
+            "source": "signals",
+            "age_seconds": 2.0,
+            "vote": {
+                "action": "HOLD",
+                "confidence": "0.5",
+                "source": "nhits_insufficient_history",
+                "symbol": "BTCUSDT",
+                "signal_id": "s-1",
+                "at": AT,
+            },
+        },
+        {
+            "model": "xgboost",
+            "provenance": "UNAVAILABLE",
+            "reason": "no signal had votes",
+            "source": "signals",
+            "age_seconds": None,
+            "vote": None,
+        },
+    ],
+    "agreement": {
+        "action": None,
+        "agreeing": 0,
+        "live": 0,
+        "share": None,
+        "reason": "no model's own vote is recent",
+        "signal_id": "s-1",
+        "symbol": "BTCUSDT",
+    },
+    "source": "signals",
+    "age_seconds": 2.0,
+    "reason": None,
+}
+AWAY = {"source": None, "age_seconds": None, "reason": "Redis does not answer"}
+AUDIT = {"audit_id": 1, "at": AT, "actor": "olga", "action": "ess_tripped", "reason": "a test", "detail": {"x": 1}}
+
+
 @dataclass
 class FakeSystem:
     """Implements `web.use_cases.UseCases`; what was admitted and tripped is kept for the test to look at."""
@@ -363,6 +408,50 @@ class FakeSystem:
         self.calls.append(("alerts", only_open, after, limit))
         return Page(items=[ALERT], next=None)
 
+    def explain_order(self, order_id: uuid.UUID) -> Mapping[str, Any] | None:
+        self._work()
+        explained = self.explain_signal("s-1")
+        assert explained is not None
+        if str(order_id) != explained["order"]["order_id"]:
+            return None
+        return {name: explained[name] for name in ("order", "attempts", "fills")}
+
+    def ensemble(self, *, symbol: str | None) -> Mapping[str, Any]:
+        self._work()
+        return {**ENSEMBLE, "symbol": symbol}
+
+    def audit(self, *, actor: str | None, after: str | None, limit: int) -> Page:
+        self._work()
+        if after is not None and not after.isdigit():
+            raise ValueError("not a cursor")
+        return Page(items=[AUDIT], next=None)
+
+    def system(self) -> Mapping[str, Any]:
+        told = {"source": "database", "age_seconds": 0.0, "reason": None}
+        return {
+            **told,
+            "stage": "PAPER",
+            "processes": {
+                **told,
+                "ready": True,
+                "items": [{"name": "web", "state": "ready", "pid": 1, "restarts": 0, "reason": None}],
+            },
+            "workers": {"items": None, **AWAY},
+            "queues": {"waiting": {"orders": 0}, **told},
+            "window": {"occupancy": None, "capacity": None, "counters": None, **AWAY},
+            "budget": {
+                **told,
+                "used": {"weight_per_minute": 3},
+                "limits": {"weight_per_minute": 2400},
+                "closed_seconds": 0.0,
+                "orders_closed_seconds": 0.0,
+                "recovering": False,
+            },
+            "buffers": {"events": {"depth": 0, "oldest_age_seconds": None, **told}},
+            "attempts": {"items": [], **told},
+            "alerts": {"items": [], **told},
+        }
+
     def list_positions(self) -> Sequence[Mapping[str, Any]]:
         self._work()
         return [POSITION]
@@ -407,7 +496,7 @@ class FakeSystem:
                 "source": "redis",
                 "age_seconds": 0.0,
             },
-            "ensemble": {"source": None, "age_seconds": None, "reason": "no signal with model votes yet"},
+            "ensemble": ENSEMBLE,
             "system": {"stage": "PAPER", **told},
         }
 

@@ -16,6 +16,10 @@ READ = {"Authorization": "Bearer read-token"}
 OPERATE = {"Authorization": "Bearer operate-token"}
 
 READABLE = {
+    "/api/ensemble": "Ensemble",
+    "/api/system": "SystemState",
+    "/api/audit": "AuditPage",
+    "/api/orders/0195500a-0000-7000-8000-000000000001": "OrderExplanation",
     "/api/signals": "SignalPage",
     "/api/signals/s-1": "SignalExplanation",
     "/api/orders": "OrderPage",
@@ -59,7 +63,8 @@ def test_reading_needs_the_scope_to_read_which_operators_have(client: FlaskClien
     assert client.get(path, headers=OPERATE).status_code == 200
 
 
-@pytest.mark.parametrize("path", READABLE)
+# What tells how things are answers also while something is away: that is when it is asked.
+@pytest.mark.parametrize("path", sorted(set(READABLE) - {"/api/system"}))
 def test_a_database_that_is_away_is_503_for_what_needs_it(
     client: FlaskClient, document: dict[str, Any], system: FakeSystem, path: str
 ) -> None:

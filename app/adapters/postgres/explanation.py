@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -40,6 +41,19 @@ def explain(transaction: Transaction, signal_id: str) -> dict[str, Any] | None:
         "attempts": [attempt_item(each) for each in attempts],
         "fills": [fill_item(each) for each in fills],
         "timeline": timeline(stored, decisions, order, attempts, fills),
+    }
+
+
+def explain_order(transaction: Transaction, order_id: uuid.UUID) -> dict[str, Any] | None:
+    """`order, attempts, fills`; None when unknown."""
+    orders = PostgresOrders(transaction)
+    order = orders.get(order_id)
+    if order is None:
+        return None
+    return {
+        "order": order_item(order),
+        "attempts": [attempt_item(each) for each in orders.attempts(order_id)],
+        "fills": [fill_item(each) for each in PostgresLedger(transaction).fills_of(order_id)],
     }
 
 

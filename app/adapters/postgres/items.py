@@ -116,6 +116,18 @@ def fill_item(fill: Fill) -> Item:
     }
 
 
+def audit_item(row: Any) -> Item:
+    """One line of the audit: who did what, when, and why."""
+    return {
+        "audit_id": row.audit_id,
+        "at": rfc3339(row.at),
+        "actor": row.actor,
+        "action": row.action,
+        "reason": row.reason,
+        "detail": dict(row.detail),
+    }
+
+
 def verdict_item(verdict: Verdict) -> Item:
     """One gate's answer."""
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -11,10 +12,12 @@ import sqlalchemy as sa
 
 from app.adapters.postgres.alerts import PostgresAlerts
 from app.adapters.postgres.control import PostgresControl
-from app.adapters.postgres.cursors import limit_of
-from app.adapters.postgres.explanation import explain
+from app.adapters.postgres.cursors import limit_of, page_of, sequence_before
+from app.adapters.postgres.explanation import explain, explain_order
 from app.adapters.postgres.items import (
     account_item,
+    attempt_item,
+    audit_item,
     ess_item,
     no_policy_item,
     position_item,
@@ -23,9 +26,10 @@ from app.adapters.postgres.json_values import rfc3339
 from app.adapters.postgres.ledger import PostgresLedger, position_from_row
 from app.adapters.postgres.orders import PostgresOrders
 from app.adapters.postgres.protection import PostgresProtection
-from app.adapters.postgres.signals import PostgresSignals
-from app.adapters.postgres.tables import equity_points, orders, positions, signals
+from app.adapters.postgres.signals import PostgresSignals, votes_from_json
+from app.adapters.postgres.tables import audit, equity_points, orders, positions, signals
 from app.adapters.postgres.transaction import Transaction, core_errors
+from app.domain.ensemble import Ballot
 from app.domain.market import Quote
 from app.domain.money import ZERO, plain
 from app.domain.signals import SignalState
@@ -48,6 +52,34 @@ _EQUITY_SINCE = (
     .limit(_LIMIT)
 )
 _EQUITY_NEWEST = sa.select(equity_points).order_by(equity_points.c.at.desc()).limit(_LIMIT)
+
+
+# How far back votes are looked for: without votes in reach, the search must not read the whole table.
+BALLOTS_LOOKED_THROUGH_MAX = 1_000
+_BALLOTS = (
+    sa.select(signals.c.signal_id, signals.c.symbol, signals.c.generated_at, signals.c.received_at, signals.c.models)
+    .where(
+        signals.c.sequence > sa.select(sa.func.max(signals.c.sequence) - BALLOTS_LOOKED_THROUGH_MAX).scalar_subquery(),
+        signals.c.models != sa.text("'{}'::jsonb"),
+        sa.or_(
+            sa.bindparam("of_symbol", type_=sa.Text).is_(None),
+            signals.c.symbol == sa.bindparam("of_symbol", type_=sa.Text),
+        ),
+    )
+    .order_by(signals.c.sequence.desc())
+    .limit(_LIMIT)
+)
+_AUDIT = (
+    sa.select(audit)
+    .where(
+        audit.c.audit_id < sa.bindparam("before", type_=sa.BigInteger),
+        sa.or_(
+            sa.bindparam("of_actor", type_=sa.Text).is_(None), audit.c.actor == sa.bindparam("of_actor", type_=sa.Text)
+        ),
+    )
+    .order_by(audit.c.audit_id.desc())
+    .limit(_LIMIT)
+)
 
 
 def _counts(table: sa.Table) -> sa.Executable:
@@ -81,6 +113,38 @@ class PostgresReadModels(ReadModels):
         """Newest first."""
         with self._moment() as transaction:
             return PostgresOrders(transaction).page(after=after, limit=limit)
+
+    def explain_order(self, order_id: uuid.UUID) -> Mapping[str, Any] | None:
+        """See `app.adapters.postgres.explanation`."""
+        with self._moment() as transaction:
+            return explain_order(transaction, order_id)
+
+    def ballots(self, *, symbol: str | None, limit: int) -> Sequence[Ballot]:
+        """The votes of the newest signals that had some, newest first."""
+        with self._moment() as transaction:
+            rows = transaction.rows(_BALLOTS, {"of_symbol": symbol, "limit": limit})
+        return [
+            Ballot(
+                signal_id=row.signal_id,
+                symbol=row.symbol,
+                cast_at=min(row.generated_at, row.received_at),
+                votes=votes_from_json(row.models),
+            )
+            for row in rows
+        ]
+
+    def audit(self, *, actor: str | None, after: str | None, limit: int) -> Page:
+        """Newest first."""
+        parameters = {"of_actor": actor, "before": sequence_before(after), "limit": limit_of(limit)}
+        with self._moment() as transaction:
+            rows = transaction.rows(_AUDIT, parameters)
+        return page_of(rows, limit=limit, sequence=lambda row: int(row.audit_id), item=audit_item)
+
+    def open_attempts(self, *, limit: int) -> Sequence[Mapping[str, Any]]:
+        """Attempts whose end is not known, oldest first."""
+        with self._moment() as transaction:
+            attempts = PostgresOrders(transaction).open_attempts(limit=limit)
+        return [{**attempt_item(each), "symbol": each.symbol, "order_id": str(each.order_id)} for each in attempts]
 
     def alerts(self, *, only_open: bool, after: str | None, limit: int) -> Page:
         """Newest first."""

@@ -285,6 +285,14 @@ def _item_of(row: Row) -> Mapping[str, Any]:
     return signal_item(signal_from_row(row))
 
 
+def votes_from_json(models: Mapping[str, Any]) -> Mapping[str, ModelVote]:
+    """The votes of the column `models`."""
+    return {
+        name: ModelVote(action=vote["action"], confidence=Decimal(vote["confidence"]), source=vote["source"])
+        for name, vote in models.items()
+    }
+
+
 def signal_from_row(row: Row) -> StoredSignal:
     return StoredSignal(
         signal=Signal(
@@ -297,10 +305,7 @@ def signal_from_row(row: Row) -> StoredSignal:
             received_at=row.received_at,
             expires_at=row.expires_at,
             reference_price=row.reference_price,
-            models={
-                name: ModelVote(action=vote["action"], confidence=Decimal(vote["confidence"]), source=vote["source"])
-                for name, vote in row.models.items()
-            },
+            models=votes_from_json(row.models),
             correlation_id=row.correlation_id,
             producer=row.producer,
         ),

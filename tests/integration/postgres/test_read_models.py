@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from dataclasses import replace
 from decimal import Decimal
 
@@ -14,7 +15,7 @@ from app.domain.ess import EssState
 from app.domain.market import Quote
 from app.domain.orders import AttemptState, OrderState
 from app.domain.policy import RiskMode, default_policy
-from app.domain.signals import SignalEvent, SignalState
+from app.domain.signals import ModelVote, SignalEvent, SignalState
 from app.ports import InvalidCursorError
 from tests.contract.unit_of_work_values import (
     NOW,
@@ -301,3 +302,49 @@ def test_a_foreign_cursor_is_refused(reads: PostgresReadModels) -> None:
 def test_a_reader_cannot_write(reads: PostgresReadModels) -> None:
     with reads._engine.connect() as connection, pytest.raises(sa.exc.InternalError, match="read-only"):
         connection.execute(sa.text("DELETE FROM signals"))
+
+
+def test_votes_are_found_newest_first_and_by_symbol(begin: Begin, reads: PostgresReadModels) -> None:
+    live = ModelVote(action="BUY", confidence=D("0.7"), source="xgboost")
+    with begin() as uow:
+        uow.signals.add_many(
+            [
+                replace(signal("s1"), models={"xgboost": live}),
+                replace(signal("s2"), models={"nhits": replace(live, source=None)}, symbol="ETHUSDT"),
+                replace(signal("s3"), models={}),
+            ]
+        )
+        uow.commit()
+    ballots = reads.ballots(symbol=None, limit=10)
+    assert [each.signal_id for each in ballots] == ["s2", "s1"]
+    assert ballots[1].votes == {"xgboost": live}
+    assert [each.signal_id for each in reads.ballots(symbol="BTCUSDT", limit=10)] == ["s1"]
+    assert [each.signal_id for each in reads.ballots(symbol=None, limit=1)] == ["s2"]
+
+
+def test_the_audit_is_paged_newest_first_and_by_actor(begin: Begin, reads: PostgresReadModels) -> None:
+    with begin() as uow:
+        for number, actor in enumerate(["olga", "cli", "olga"]):
+            uow.control.audit(at=NOW, actor=actor, action=f"a{number}", reason="why", detail={"n": number})
+        uow.commit()
+    page = reads.audit(actor=None, after=None, limit=2)
+    assert [each["action"] for each in page.items] == ["a2", "a1"]
+    assert [each["action"] for each in reads.audit(actor=None, after=page.next, limit=2).items] == ["a0"]
+    of_olga = reads.audit(actor="olga", after=None, limit=10)
+    assert [(each["actor"], each["action"], each["detail"]) for each in of_olga.items] == [
+        ("olga", "a2", {"n": 2}),
+        ("olga", "a0", {"n": 0}),
+    ]
+    assert of_olga.next is None
+
+
+def test_an_order_is_told_with_its_attempts_and_fills(begin: Begin, reads: PostgresReadModels) -> None:
+    executed_signal(begin)
+    [listed] = reads.orders(after=None, limit=10).items
+    told = reads.explain_order(uuid.UUID(listed["order_id"]))
+    assert told is not None
+    assert told["order"] == listed
+    assert len(told["attempts"]) == 1
+    assert len(told["fills"]) == 2
+    assert reads.explain_order(uuid.uuid4()) is None
+    assert reads.open_attempts(limit=10) == []
