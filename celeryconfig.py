@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from app.flow import QUEUES, SWEEPS, Queue
+from app.flow import ENGINE_SWEEPS, QUEUES, SWEEPS, Queue
 
 # --- broker -----------------------------------------------------------------------------------------------------
 broker_url = os.environ.get("QT_REDIS_URL", "")
@@ -74,12 +74,14 @@ timezone = "UTC"
 # is taken up (tasks/sweep.py: a sweep runs once a period); expiry only keeps it from growing for ever. It is judged by
 # the worker's clock against beat's, so it is longer than machines with broken clocks may differ.
 SWEEP_EXPIRES_SECONDS = 120.0
+_has_engine = os.environ.get("QT_ENGINE", "") in {"1", "true"}
+_sweeps = {**SWEEPS, **(ENGINE_SWEEPS if _has_engine else {})}
 beat_schedule = {
     step.task: {
         "task": step.task,
         "schedule": seconds,
         "options": {"queue": step.queue.value, "expires": max(SWEEP_EXPIRES_SECONDS, 2 * seconds), "priority": 1},
     }
-    for step, seconds in SWEEPS.items()
+    for step, seconds in _sweeps.items()
 }
 beat_max_loop_interval = 1.0

@@ -13,6 +13,7 @@ class Queue(StrEnum):
     CRITICAL = "critical"  # emergency stop, cancels, exits
     ORDERS = "orders"  # decide, submit, chase, resolve
     DEFAULT = "default"  # dispatch, sweeps, housekeeping
+    AI = "ai"  # the AI engine: train, infer, record outcomes; has a worker only where one was asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,4 +72,11 @@ SWEEPS: Mapping[Step, float] = {
     Step("regimes.refresh", Queue.DEFAULT): 60.0,
 }
 
-QUEUES: Mapping[str, Queue] = {step.task: step.queue for step in (*FLOW.values(), *SWEEPS)}
+# Of the AI engine, on beat only where one runs (`./qt up --engine`): nobody else would take the hints.
+ENGINE_SWEEPS: Mapping[Step, float] = {
+    Step("ai.infer", Queue.AI): 5.0,
+    Step("ai.train", Queue.AI): 30.0,
+    Step("ai.record_outcomes", Queue.AI): 30.0,
+}
+
+QUEUES: Mapping[str, Queue] = {step.task: step.queue for step in (*FLOW.values(), *SWEEPS, *ENGINE_SWEEPS)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from app.domain.policy import Stage
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+DEFAULT_ENGINE_SYMBOLS = (
+    "BTCUSDT,ETHUSDT,BNBUSDT,SOLUSDT,XRPUSDT,ADAUSDT,DOGEUSDT,AVAXUSDT,LINKUSDT,SUIUSDT,NEARUSDT,UNIUSDT,ARBUSDT,"
+    "HBARUSDT,ALGOUSDT"
+)
 
 
 class SettingsError(Exception):
@@ -57,6 +62,20 @@ class Settings(BaseModel):
     alert_email_to: str | None = None  # several with commas
 
     flower_password: SecretStr | None = None  # of the user `operator`; not given: made once, in the state directory
+
+    # The AI engine (`./qt up --engine`).
+    engine: bool = False  # whether it runs: beat then hints its tasks
+    engine_symbols: str = DEFAULT_ENGINE_SYMBOLS  # separated by commas; those the exchange does not trade are left out
+    engine_horizon_minutes: Annotated[int, Field(ge=1, le=240)] = 15
+    engine_history_minutes: Annotated[int, Field(ge=240, le=20_000)] = 3_000
+    engine_retrain_minutes: Annotated[int, Field(ge=5, le=10_080)] = 60
+    engine_model_age_hours_max: Annotated[int, Field(ge=1, le=720)] = 24
+    engine_deadline_seconds: Annotated[float, Field(gt=0, le=30)] = 2.0  # for one model, over all symbols
+    engine_threads: Annotated[int, Field(ge=1, le=64)] = 1  # a model may use
+    engine_cost: Annotated[Decimal, Field(ge=0, le=Decimal("0.1"))] = Decimal("0.001")  # in and out, taker fees
+    engine_emits: Annotated[str, Field(pattern="^(skilled|always)$")] = "skilled"
+    engine_models: str = ""  # models of your own: package.module:Class or a path to an .onnx file, separated by commas
+    engine_api_url: str | None = None  # where signals go; the web process of this machine when not given
 
     log_level: str = "INFO"
     ready_file: Path | None = None  # a process touches it once it works, and again at every heartbeat

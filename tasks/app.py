@@ -27,6 +27,7 @@ app = Celery(
         "tasks.events",
         "tasks.observed",
         "tasks.protections",
+        "tasks.engine",
     ],
 )
 app.config_from_object("celeryconfig")

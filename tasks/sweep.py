@@ -7,9 +7,9 @@ from typing import Any
 from celery import Task
 
 import tasks.app
-from app.flow import SWEEPS
+from app.flow import ENGINE_SWEEPS, SWEEPS
 
-PERIODS_MS = {step.task: round(seconds * 1000) for step, seconds in SWEEPS.items()}
+PERIODS_MS = {step.task: round(seconds * 1000) for step, seconds in (*SWEEPS.items(), *ENGINE_SWEEPS.items())}
 
 
 class Sweep(Task):  # type: ignore[misc]

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.domain.access import Role
 from app.domain.alerts import AlertChange
-from app.domain.ensemble import Provenance
+from app.domain.ensemble.provenance import Provenance
 from app.domain.ess import EssState
 from app.domain.health import Status
 from app.domain.orders import AttemptState, OrderPurpose, OrderState

@@ -157,6 +157,14 @@ class UseCases(Protocol):
         """Newest first. A foreign cursor raises `ValueError`."""
         ...
 
+    def engine(self) -> Mapping[str, Any]:
+        """A `web.engine_shapes.EngineOverview`."""
+        ...
+
+    def roll_back_model(self, *, version: str, actor: str, reason: str) -> Mapping[str, Any] | None:
+        """Let the version serve: a `web.engine_shapes.ModelVersionItem`; None when there is no such version."""
+        ...
+
     def list_alerts(self, *, only_open: bool, after: str | None, limit: int) -> Page:
         """`web.shapes.AlertItem`s, newest first. A foreign cursor raises `ValueError`."""
         ...

@@ -29,7 +29,7 @@ def connect_exchange(settings: Settings, budget: RateBudget) -> RestExchange:
     """For what only cancels and closes: no stage keeps anybody from that."""
     if settings.exchange_url is None:
         raise SettingsError("QT_EXCHANGE_URL: not set")
-    return RestExchange(base_url=settings.exchange_url, credentials=_credentials(settings), budget=budget)
+    return RestExchange(base_url=settings.exchange_url, credentials=credentials_of(settings), budget=budget)
 
 
 def live_word(exchange_url: str) -> str:
@@ -47,7 +47,8 @@ def _refuse_by_stage(settings: Settings) -> None:
         raise SettingsError(f"QT_LIVE_WORD: {said}; stage LIVE sends orders only after {word!r}")
 
 
-def _credentials(settings: Settings) -> Credentials:
+def credentials_of(settings: Settings) -> Credentials:
+    """The key and secret that the settings hold; both or `SettingsError`."""
     if settings.exchange_key is None or settings.exchange_secret is None:
         raise SettingsError("QT_EXCHANGE_KEY, QT_EXCHANGE_SECRET: both are needed")
     return Credentials(key=settings.exchange_key.get_secret_value(), secret=settings.exchange_secret.get_secret_value())
@@ -57,5 +58,5 @@ def refuse_unsafe_key(settings: Settings, exchange: RestExchange) -> None:
     """Raises when the key of a real exchange may withdraw."""
     if settings.exchange_url is not None:
         refuse_withdrawal_key(
-            base_url=settings.exchange_url, credentials=_credentials(settings), now_ms=exchange.now_ms
+            base_url=settings.exchange_url, credentials=credentials_of(settings), now_ms=exchange.now_ms
         )

@@ -23,6 +23,7 @@ from app.adapters.disk.token_file import TokenFile
 from app.adapters.metrics.counting_publisher import CountingPublisher
 from app.adapters.passwords import Argon2Passwords
 from app.adapters.postgres.engine import create_engine
+from app.adapters.postgres.model_registry import PostgresModelRegistry
 from app.adapters.postgres.outage_gate import GuardedUnitOfWorkFactory, OutageGate
 from app.adapters.postgres.read_models import PostgresReadModels
 from app.adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
@@ -117,7 +118,7 @@ BUDGET_SHARES = {
     "worker-default": Fraction(1, 8),
     "listener": Fraction(1, 16),
 }
-BUDGET_SHARE_OF_OTHERS = Fraction(1, 64)  # web, health, flower's worker, a command: four at most
+BUDGET_SHARE_OF_OTHERS = Fraction(1, 64)  # web, health, the AI engine's worker, a command: four at most
 # The same of the weight, which entries do not cost, and of what Redis never gives out: cancels, and exits in the first
 # minute without it.
 SAFETY_SHARES = {
@@ -456,6 +457,7 @@ def open_system(
             clock=clock,
             market=market,
             read_models=read_models,
+            model_registry=PostgresModelRegistry(engine),
             authenticator=authenticate,
             sessions=sessions,
             login=LogIn(

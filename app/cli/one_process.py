@@ -13,6 +13,7 @@ from app.cli.state_directory import StateDirectory
 from app.settings import Settings
 
 PAPER_EXCHANGE = "exchange"
+ENGINE_WORKER = "worker-ai"  # beat hints it where QT_ENGINE is set
 
 
 def process_specification(
@@ -27,7 +28,10 @@ def process_specification(
         raise CommandFailure("QT_EXCHANGE_URL: not set; one process alone starts no exchange of its own")
     servers = _given_servers(settings, needed=not is_exchange)
     exchange = choose_exchange(settings, state, market=market, speed=speed)
-    table = {spec.name: spec for spec in process_table(settings, state, servers, exchange, producer=True)}
+    table = {
+        spec.name: spec
+        for spec in process_table(settings, state, servers, exchange, producer=True, engine=name == ENGINE_WORKER)
+    }
     if name not in table:
         raise CommandFailure(f"no process {name!r}; there are {', '.join(sorted({*table, PAPER_EXCHANGE}))}")
     spec = table[name]

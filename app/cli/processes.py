@@ -20,6 +20,7 @@ LOOPBACK = "127.0.0.1"
 
 # queue -> threads of its worker. Cancels, exits and the emergency stop never wait behind orders.
 WORKERS = {"critical": 4, "orders": 8, "default": 4}
+ENGINE_WORKER = {"ai": 3}  # one may train while one infers and one records outcomes
 SIGN_OF_LIFE_SECONDS_MAX = 10.0  # every process touches its ready file each 2 s; one that is frozen does not
 HEALTH_THREADS = 8
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # the name is prometheus-client's
@@ -39,10 +40,21 @@ class Exchange:
 
 
 def process_table(
-    settings: Settings, state: StateDirectory, servers: Servers, exchange: Exchange, *, producer: bool = False
+    settings: Settings,
+    state: StateDirectory,
+    servers: Servers,
+    exchange: Exchange,
+    *,
+    producer: bool = False,
+    engine: bool = False,
 ) -> tuple[ProcessSpec, ...]:
     """Every process of the system, servers first; the order is the order of display."""
-    common = {**child_environment(settings, servers, exchange), METRICS_VARIABLE: str(state.metrics)}
+    engine = engine or settings.engine
+    common = {
+        **child_environment(settings, servers, exchange),
+        METRICS_VARIABLE: str(state.metrics),
+        "QT_ENGINE": "1" if engine else "",
+    }
     server_names = tuple(spec.name for spec in servers.specs)
     before = ("database", "exchange") if exchange.is_paper else ("database",)
     urls = system_urls(settings, exchange)
@@ -73,7 +85,7 @@ def process_table(
                 *("--pool", "threads", "--concurrency", str(threads), "--without-gossip", "--without-mingle"),
                 *("--loglevel", settings.log_level),
             )
-            for queue, threads in WORKERS.items()
+            for queue, threads in (WORKERS | (ENGINE_WORKER if engine else {})).items()
         ),
         python(
             "beat",

@@ -26,7 +26,7 @@ from app.settings import Settings
 
 
 async def run_system(
-    settings: Settings, state: StateDirectory, *, market: str | None, speed: float | None, producer: bool
+    settings: Settings, state: StateDirectory, *, market: str | None, speed: float | None, producer: bool, engine: bool
 ) -> None:
     """Start everything, print `ready`, stay until SIGINT or SIGTERM, stop everything. Holds the state directory."""
     began = time.monotonic()
@@ -39,7 +39,7 @@ async def run_system(
         _say(notice)
     write_connection(state, servers, exchange)
     state.begin_metrics()
-    table = process_table(settings, state, servers, exchange, producer=producer)
+    table = process_table(settings, state, servers, exchange, producer=producer, engine=engine)
     try:
         await _supervise(state, table, system_urls(settings, exchange), began)
     finally:

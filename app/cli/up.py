@@ -17,7 +17,10 @@ from app.cli.settings import read_settings, state_directory
 @click.option("--market", help="Market of the paper exchange: seed:N, or a folder of one-minute candles as CSV.")
 @click.option("--speed", type=float, help="Seconds of market time per second, for recorded candles.")
 @click.option("--producer", is_flag=True, help="Also run a producer that sends random signals, for demonstrations.")
-def command(market: str | None, speed: float | None, producer: bool) -> None:
+@click.option(
+    "--engine", is_flag=True, help="Also run the AI engine: it trains on the exchange's candles and forecasts."
+)
+def command(market: str | None, speed: float | None, producer: bool, engine: bool) -> None:
     """Start the whole system and stay in the foreground; Ctrl-C stops it.
 
     Prints one line beginning with `ready` on standard output once every process answers, and under it, while there are
@@ -31,7 +34,7 @@ def command(market: str | None, speed: float | None, producer: bool) -> None:
     state.create()
     with state.exclusive():
         try:
-            asyncio.run(run_system(settings, state, market=market, speed=speed, producer=producer))
+            asyncio.run(run_system(settings, state, market=market, speed=speed, producer=producer, engine=engine))
         except OSError as error:
             where = f" {error.filename}" if error.filename else ""
             raise CommandFailure(f"cannot go on{where}: {error.strerror or error}") from error

@@ -69,6 +69,7 @@ from app.ports.health import (
     QueueLengths,
 )
 from app.ports.market_data import MarketData, MarketDataSink
+from app.ports.model_registry import ModelRegistry
 from app.ports.rate_budget import Lane, RateBudget, Wait
 from app.ports.read_models import ReadModels
 from app.ports.tasks import HintLatch, TaskQueue
@@ -112,6 +113,7 @@ __all__ = [
     "Loss",
     "MarketData",
     "MarketDataSink",
+    "ModelRegistry",
     "NewDecision",
     "NotFound",
     "Offer",

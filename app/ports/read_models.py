@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from app.domain.ensemble import Ballot
+from app.domain.ensemble.provenance import Ballot
 from app.domain.market import Quote
 from app.domain.signals import SignalState
 from app.ports.database import Page

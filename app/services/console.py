@@ -17,6 +17,7 @@ from app.ports import (
     EventSource,
     EventsUnavailableError,
     MarketData,
+    ModelRegistry,
     Page,
     ReadModels,
 )
@@ -47,6 +48,7 @@ class Console:
     clock: Clock
     market: MarketData
     read_models: ReadModels
+    model_registry: ModelRegistry
     authenticator: Authenticator
     sessions: Sessions
     login: LogIn
@@ -116,6 +118,14 @@ class Console:
     def audit(self, *, actor: str | None, after: str | None, limit: int) -> Page:
         """Newest first."""
         return self.read_models.audit(actor=actor, after=after, limit=limit)
+
+    def engine(self) -> Mapping[str, Any]:
+        """The AI engine as of its last pass."""
+        return self.model_registry.engine_overview(now=self.clock.now())
+
+    def roll_back_model(self, *, version: str, actor: str, reason: str) -> Mapping[str, Any] | None:
+        """Let a version serve in place of its family's champion."""
+        return self.model_registry.roll_back_model(version, reason=reason, actor=actor, now=self.clock.now())
 
     def list_alerts(self, *, only_open: bool, after: str | None, limit: int) -> Page:
         """Newest first."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from app.domain.ensemble import Agreement, Standing, agreement, standings
+from app.domain.ensemble.provenance import Agreement, Standing, agreement, standings
 from app.domain.money import plain
 from app.ports import Clock, ReadModels
 

@@ -61,6 +61,74 @@ def a_session(name: str, role: Role) -> LoggedIn:
 USERS = {each.session.name: each for each in (a_session("reader", Role.READ), a_session("olga", Role.OPERATE))}
 
 
+SKILL = {
+    "estimate": 0.04,
+    "low": -0.02,
+    "high": 0.1,
+    "verdict": "INDISTINGUISHABLE_FROM_ZERO",
+    "sentence": "indistinguishable from zero: +0.040, 95 % interval -0.020 to +0.100 over 33 stretches",
+    "blocks": 33,
+    "samples": 14_000,
+}
+POINT = {"low": 0.4, "high": 0.6, "forecast": 0.5, "observed": 0.52, "samples": 14_000}
+MODEL_VERSION: dict[str, Any] = {
+    "version": "xgboost-20261122T120000",
+    "family": "xgboost",
+    "role": "CHAMPION",
+    "role_since": AT,
+    "reason": "the first of its family",
+    "created_at": AT,
+    "data_from": AT,
+    "data_to": AT,
+    "symbols": ["BTCUSDT"],
+    "samples": 25_000,
+    "horizon_minutes": 15,
+    "feature_set": "minutes-1",
+    "sha256": "a9",
+    "size_bytes": 83_282,
+    "walk_forward": SKILL,
+    "holdout": {**SKILL, "estimate": None, "low": None, "high": None, "verdict": "NOT_MEASURED"},
+    "live": None,
+    "log_loss": 0.6931,
+    "brier": 0.25,
+    "reliability": [POINT],
+    "comparison": None,
+}
+ENGINE: dict[str, Any] = {
+    "state": "STALE",
+    "reason": "the AI engine's last pass is old",
+    "source": "database",
+    "age_seconds": 600.0,
+    "last_pass_at": AT,
+    "models": [
+        {
+            "model": "xgboost",
+            "status": "STALE",
+            "code": "STALE",
+            "reason": "the AI engine's last pass is old",
+            "version": MODEL_VERSION["version"],
+            "votes": None,
+            "abstentions": None,
+            "weight": None,
+            "skill": SKILL,
+            "source": "database",
+            "age_seconds": 600.0,
+        }
+    ],
+    "symbols": [],
+    "registry": [MODEL_VERSION],
+    "training": None,
+    "outcomes": {
+        "signals": 0,
+        "unknown": 0,
+        "horizon_minutes": None,
+        "reason": "no signal has an outcome yet",
+        "strategies": [],
+        "by_confidence": [],
+    },
+}
+
+
 @dataclass(frozen=True)
 class FakePrincipal:
     name: str
@@ -402,6 +470,15 @@ class FakeSystem:
     def list_orders(self, *, after: str | None, limit: int) -> Page:
         self._work()
         return Page(items=[order_item()], next=None)
+
+    def engine(self) -> Mapping[str, Any]:
+        self._work()
+        return ENGINE
+
+    def roll_back_model(self, *, version: str, actor: str, reason: str) -> Mapping[str, Any] | None:
+        self._work()
+        self.calls.append(("roll_back_model", version, actor, reason))
+        return MODEL_VERSION if version == MODEL_VERSION["version"] else None
 
     def list_alerts(self, *, only_open: bool, after: str | None, limit: int) -> Page:
         self._work()

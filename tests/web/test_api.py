@@ -24,6 +24,7 @@ READABLE = {
     "/api/signals/s-1": "SignalExplanation",
     "/api/orders": "OrderPage",
     "/api/alerts": "AlertPage",
+    "/api/engine": "EngineOverview",
     "/api/positions": "PositionPage",
     "/api/portfolio": "Portfolio",
     "/api/equity": "EquityPage",
@@ -267,3 +268,13 @@ def test_a_problems_type_can_be_fetched(client: FlaskClient, document: dict[str,
 def test_what_does_not_exist_is_a_problem_document(client: FlaskClient, path: str) -> None:
     response = client.get(path)
     assert (response.status_code, response.content_type) == (404, "application/problem+json")
+
+
+def test_a_model_is_rolled_back_by_operators_alone(client: FlaskClient, system: FakeSystem) -> None:
+    wish = {"version": "xgboost-20261122T120000", "reason": "the new one is worse"}
+    assert client.post("/api/engine/rollback", headers=READ, json=wish).status_code == 403
+    answered = client.post("/api/engine/rollback", headers=OPERATE, json=wish)
+    assert (answered.status_code, answered.get_json()["role"]) == (200, "CHAMPION")
+    assert system.calls == [("roll_back_model", "xgboost-20261122T120000", "operate", "the new one is worse")]
+    unknown = client.post("/api/engine/rollback", headers=OPERATE, json={**wish, "version": "none"})
+    assert unknown.status_code == 404

@@ -29,7 +29,7 @@ from app.adapters.postgres.protection import PostgresProtection
 from app.adapters.postgres.signals import PostgresSignals, votes_from_json
 from app.adapters.postgres.tables import audit, equity_points, orders, positions, signals
 from app.adapters.postgres.transaction import Transaction, core_errors
-from app.domain.ensemble import Ballot
+from app.domain.ensemble.provenance import Ballot
 from app.domain.market import Quote
 from app.domain.money import ZERO, plain
 from app.domain.signals import SignalState

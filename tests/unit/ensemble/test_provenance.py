@@ -7,7 +7,15 @@ from decimal import Decimal
 
 import pytest
 
-from app.domain.ensemble import EXPECTED_MODELS, VOTE_AGE_MAX, Ballot, Provenance, agreement, provenance, standings
+from app.domain.ensemble.provenance import (
+    EXPECTED_MODELS,
+    VOTE_AGE_MAX,
+    Ballot,
+    Provenance,
+    agreement,
+    provenance,
+    standings,
+)
 from app.domain.signals import ModelVote
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -1,0 +1,1 @@
+"""Models: the families that learn, the files they are kept in, and the user's own."""
