@@ -40,7 +40,7 @@ PORTS = ("QT_WEB_PORT", "QT_HEALTH_PORT", "QT_FLOWER_PORT", "QT_EXCHANGE_PORT")
 ANSWER_SECONDS_MAX = 10.0
 BUFFER = "buffer"
 JUNK = "junk-of-chaos"
-DISK_SIZE = "4m"
+DISK_SIZE = "192m"  # more than what the health service calls too little, little enough to fill in a moment
 
 
 class ArenaError(Exception):
