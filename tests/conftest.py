@@ -6,10 +6,25 @@ import os
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 pytest_plugins = ["tests.support.servers"]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+class SharedSetUps(LoadFileScheduling):
+    """A file a process; the recovery tests all in one, for the trading floor that they share."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        scope: str = super()._split_scope(nodeid)
+        return str(Path(scope).parent) if scope.startswith("tests/recovery/") else scope
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> SharedSetUps | None:
+    """In place of `--dist loadfile`."""
+    return SharedSetUps(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.chaos.round import Round
+from app.chaos.schedule import NAMES
 
 EVIDENCE_MAX = 3
 
@@ -26,7 +27,8 @@ def as_json(rounds: Sequence[Round]) -> Mapping[str, Any]:
             for name, (checked, violations) in _by_promise(rounds).items()
         },
         "problems": {each.seed: each.problem for each in rounds if each.problem is not None},
-        "injected": dict(_injected(rounds)),
+        "injected": _total([each.injected for each in rounds]),
+        "hit": _total([each.hit for each in rounds]),
     }
 
 
@@ -37,9 +39,12 @@ def print_report(rounds: Sequence[Round], console: Console) -> None:
         colour = "red" if violations else "green"
         promises.add_row(name, f"{checked:,}", f"[{colour}]{len(violations)}[/]")
     console.print(promises)
-    faults = Table("fault", "injected")
-    for name, count in sorted(_injected(rounds).items()):
-        faults.add_row(name, str(count))
+    # The whole list, so that what was not injected is seen too; what is done to a process hits at once.
+    injected, hit = _total([each.injected for each in rounds]), _total([each.hit for each in rounds])
+    faults = Table("fault", "injected", "hit")
+    for name in sorted(NAMES):
+        count = injected.get(name, 0)
+        faults.add_row(name, str(count), str(hit.get(name, 0) if name.startswith("exchange: ") else count))
     console.print(faults)
     signals = sum(each.promised_signals for each in rounds)
     slowest = max((each.settle_seconds for each in rounds), default=0.0)
@@ -68,8 +73,5 @@ def _by_promise(rounds: Sequence[Round]) -> Mapping[str, tuple[int, list[str]]]:
     return {name: (checked[name], violations[name]) for name in checked}
 
 
-def _injected(rounds: Sequence[Round]) -> Counter[str]:
-    total: Counter[str] = Counter()
-    for each in rounds:
-        total += each.injected
-    return total
+def _total(counts: Sequence[Counter[str]]) -> Mapping[str, int]:
+    return dict(sum(counts, Counter()))

@@ -24,11 +24,13 @@ LOOK_SECONDS = 0.5
 
 @dataclass(slots=True)
 class Round:
-    """What one seed did and found. `injected` counts faults by kind, those that did not take are left out."""
+    """What one seed did and found. `injected` counts faults by name, those that did not take are left out; `hit` counts
+    how often those at the exchange met a request or an event."""
 
     seed: int
     promises: Sequence[Promise] = ()
     injected: Counter[str] = field(default_factory=Counter)
+    hit: Counter[str] = field(default_factory=Counter)
     promised_signals: int = 0
     orders: int = 0
     settle_seconds: float = 0.0
@@ -51,13 +53,14 @@ def play(arena: Arena, *, seed: int, seconds: float, per_second: float, tell: Ca
         for fault in draw(seed, seconds=seconds):
             time.sleep(max(0.0, began + fault.at_seconds - time.monotonic()))
             if _inject(arena, fault, thaws):
-                result.injected[_kind_of(fault)] += 1
+                result.injected[fault.name] += 1
                 tell(str(fault))
         time.sleep(max(0.0, began + seconds - time.monotonic()))
     finally:
         flood.stop()
         for thaw in thaws:
             thaw.join()
+    result.hit = _hits(arena)
     arena.heal_exchange()
     result.promised_signals = len(flood.promised)
     result.problem = _come_to_rest(arena, result, tell)
@@ -69,8 +72,12 @@ def play(arena: Arena, *, seed: int, seconds: float, per_second: float, tell: Ca
     return result
 
 
-def _kind_of(fault: Fault) -> str:
-    return f"exchange: {fault.details['kind']}" if fault.kind == "exchange" else f"{fault.kind} {fault.target}".strip()
+def _hits(arena: Arena) -> Counter[str]:
+    """How often the rules in force at the exchange really fired."""
+    hits: Counter[str] = Counter()
+    for rule in arena.exchange_faults():
+        hits[f"exchange: {rule['kind']}"] += int(rule["fired"])
+    return hits
 
 
 def _inject(arena: Arena, fault: Fault, thaws: list[threading.Timer]) -> bool:

@@ -23,6 +23,11 @@ class Fault:
         details = "".join(f" {name}={value}" for name, value in self.details.items())
         return f"{self.at_seconds:5.1f} s {self.kind}{' ' + self.target if self.target else ''}{details}"
 
+    @property
+    def name(self) -> str:
+        """What it is counted as: one name for each thing that can go wrong, and for each process it can happen to."""
+        return f"exchange: {self.details['kind']}" if self.kind == "exchange" else f"{self.kind} {self.target}".strip()
+
 
 def _exchange(kind: str, **params: Any) -> Mapping[str, Any]:
     return {"kind": kind, **params}
@@ -75,6 +80,16 @@ KINDS: Mapping[str, int] = {
     "disk_full": 1,
 }
 PROCESSES = (*WORKERS, "beat", "listener")
+# Every name that a drawn fault can have: what a report is complete by.
+NAMES = frozenset(
+    [
+        *(f"exchange: {rule['kind']}" for rule in EXCHANGE_FAULTS),
+        *(f"{kind} {process}" for kind in ("kill", "freeze") for process in PROCESSES),
+        *(f"freeze_then_kill {worker}" for worker in WORKERS),
+        *(kind for kind in KINDS if kind not in ("exchange", "kill", "freeze", "freeze_then_kill")),
+        "trip",
+    ]
+)
 TRIP_SHARE = 0.25  # of the seeds also trip the emergency stop
 FAULTS_PER_SECOND = 0.5
 QUIET_SHARE = 0.85  # of the time: the last faults still have some of the flood after them

@@ -35,7 +35,7 @@ from tests.support.waiting import wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 START_SECONDS_MAX = 40.0
-DEATH_SECONDS_MAX = 20.0
+DEATH_SECONDS_MAX = 60.0  # on a starved machine; a second on a quiet one
 STOP_SECONDS_MAX = 10.0
 LATE_SECONDS_MAX = 300
 REST_POLL_SECONDS = 0.2

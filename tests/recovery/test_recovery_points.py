@@ -104,7 +104,11 @@ def stage_all(floor: Floor, nursery: Nursery, cases: Mapping[str, Case]) -> None
     for name in INTAKE:
         take_in(floor, nursery, cases[name])
     for name in PLACING:
-        nursery.wait_death(name)
+        try:
+            nursery.wait_death(name)
+        except AssertionError as error:
+            with floor.system.unit_of_work() as uow:
+                raise AssertionError(f"{uow.signals.get(cases[name].signal_id)}\n{error}") from None
 
 
 def place(floor: Floor, case: Case, worker: str) -> None:
