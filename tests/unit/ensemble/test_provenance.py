@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
+from app.cli.recorded_signals import RecordedSignal, read_recorded
 from app.domain.ensemble.provenance import (
     EXPECTED_MODELS,
     VOTE_AGE_MAX,
@@ -91,3 +94,28 @@ def test_without_a_live_vote_there_is_no_agreement(nothing_live: Ballot | None) 
     found = agreement(nothing_live, now=NOW)
     assert (found.action, found.live, found.share) == (None, 0, None)
     assert found.reason
+
+
+def test_of_the_recorded_votes_exactly_the_fallbacks_are_fallbacks(recorded_data: Path) -> None:
+    with (recorded_data / "signals-2025-11-22.jsonl").open("rb") as lines:
+        recorded = [each for each in read_recorded(lines, quote="USDT") if isinstance(each, RecordedSignal)]
+    kinds: Counter[tuple[str, Provenance]] = Counter()
+    for signal in recorded:
+        for model, said in signal.models.items():
+            kind, reason = provenance(
+                ModelVote(action=said["action"], confidence=Decimal(str(said["confidence"])), source=said["source"]),
+                cast_at=NOW,
+                now=NOW,
+            )
+            kinds[model, kind] += 1
+            is_fallback = said["source"].endswith(("_insufficient_history", "_fallback_rules"))
+            assert (kind is Provenance.FALLBACK) is is_fallback, said
+            assert reason == (said["source"] if is_fallback else None)
+    count = len(recorded)
+    assert count > 0
+    assert kinds == {
+        ("xgboost", Provenance.LIVE): count,
+        ("lightgbm", Provenance.LIVE): count,
+        ("nhits", Provenance.FALLBACK): count,
+        ("patchtst", Provenance.FALLBACK): count,
+    }
