@@ -10,7 +10,7 @@ from pydantic import Field, TypeAdapter
 from app.adapters.metrics.instruments import SIGNALS_ANSWERED
 from app.domain.signals import IntakeVerdict
 from app.settings import Settings
-from web import alerts_api, control_api, engine_api, session_api, shapes, state_api, what_if_api
+from web import alerts_api, control_api, engine_api, session_api, shapes, state_api, tradingview, what_if_api
 from web.answers import answer, conditional_answer, page_answer
 from web.json_body import read_json
 from web.limits import SIGNALS_PER_REQUEST_MAX
@@ -186,4 +186,5 @@ ROUTES: tuple[Route, ...] = (
     *session_api.ROUTES,
     *what_if_api.ROUTES,
     *state_api.ROUTES,
+    *tradingview.ROUTES,
 )

@@ -42,6 +42,7 @@ from web.queries import NoQuery, read_query
 from web.routes import Route, register
 from web.session_api import LINK_PATH, add_login_link
 from web.shapes import ProblemDescription
+from web.tradingview import PATH as TRADINGVIEW_PATH
 from web.use_cases import UseCases
 
 SECURITY_HEADERS = {
@@ -57,6 +58,9 @@ SECURITY_HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 
+
+# What follows is a secret.
+SECRET_PATHS = (LINK_PATH, TRADINGVIEW_PATH)
 
 AWAY = {
     DatabaseUnavailableError: "the database",
@@ -197,6 +201,14 @@ def _watch_requests(app: Flask) -> None:
         return response
 
 
+def _path_to_log(path: str) -> str:
+    """Addresses that hold a secret without it, also when it was a wrong one."""
+    for prefix in SECRET_PATHS:
+        if path.startswith(prefix):
+            return f"{prefix}***"
+    return path[:200]
+
+
 def log_request(status: int) -> None:
     """The one line of a request, and its place in the metrics."""
     log = structlog.get_logger("web")
@@ -205,8 +217,7 @@ def log_request(status: int) -> None:
     problem: ProblemError | None = g.get("problem")
     fields = {
         "method": request.method,
-        # A login link is a secret, also when it did not work.
-        "path": f"{LINK_PATH}***" if request.path.startswith(LINK_PATH) else request.path[:200],
+        "path": _path_to_log(request.path),
         "status": status,
         "milliseconds": round((time.perf_counter() - g.begun) * 1000, 2),
         "principal": g.get("principal"),

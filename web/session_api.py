@@ -132,7 +132,8 @@ def _told(outcome: LoggedIn) -> dict[str, Any]:
 
 def _refusal(outcome: LoginRefused) -> ProblemError:
     if outcome.retry_after_seconds is None:
-        return ProblemError(INVALID_CREDENTIALS, "the name or the password is wrong")
+        challenge = {"WWW-Authenticate": 'Bearer realm="quantum-trader"'}  # every 401 has to name a way in
+        return ProblemError(INVALID_CREDENTIALS, "the name or the password is wrong", headers=challenge)
     return ProblemError(
         TOO_MANY_LOGINS,
         f"try again in {outcome.retry_after_seconds} s",

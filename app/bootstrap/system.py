@@ -74,7 +74,7 @@ from app.services.drain_spool import DrainSpool
 from app.services.exit_position import ExitPosition
 from app.services.hear_order_update import HearOrderUpdate
 from app.services.hear_protection_update import HearProtectionUpdate
-from app.services.issue_token import IssueToken
+from app.services.issue_token import IssueToken, ManageTokens
 from app.services.keep_alerts import KeepAlerts
 from app.services.know_symbols import KnowSymbols
 from app.services.log_in import LogIn
@@ -151,6 +151,7 @@ class System:
     events: RedisEventSource
     authenticate: Authenticator
     issue_token: IssueToken
+    tokens: ManageTokens
     users: ManageUsers
     admit_signals: AdmitSignals
     signal_spool: DurableBuffer[Signal]
@@ -356,6 +357,7 @@ def open_system(
         events=events,
         authenticate=authenticate,
         issue_token=IssueToken(unit_of_work=unit_of_work, clock=clock, random_text=random_text),
+        tokens=ManageTokens(unit_of_work, clock),
         users=ManageUsers(unit_of_work=unit_of_work, clock=clock, passwords=passwords, random_text=random_text),
         admit_signals=admit,
         signal_spool=signal_spool,

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import click
 
-from app.bootstrap.system import System
-from app.cli.connection import settings_of_running_system
-from app.cli.failure import CommandFailure
-from app.cli.settings import read_settings, state_directory
+from app.cli.running_system import running_system
 from app.domain.access import Role
-from app.services.manage_users import UserError
 
 ROLES = tuple(role.value for role in Role)
 
@@ -72,19 +66,6 @@ def password(name: str, password_stdin: bool) -> None:
     with running_system() as system:
         system.users.set_password(name=name, password=new)
     click.echo(f"changed the password of {name}")
-
-
-@contextmanager
-def running_system() -> Iterator[System]:
-    """The use cases over the running system's database; what cannot be done ends the command."""
-    from app.bootstrap import open_system
-
-    settings = read_settings()
-    with open_system(settings_of_running_system(settings, state_directory(settings))) as system:
-        try:
-            yield system
-        except UserError as error:
-            raise CommandFailure(str(error)) from error
 
 
 def _password(*, from_stdin: bool) -> str:

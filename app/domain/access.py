@@ -8,6 +8,8 @@ from enum import StrEnum
 
 READ, SIGNALS, OPERATE = "read", "signals", "operate"
 SCOPES = frozenset({READ, SIGNALS, OPERATE})
+# Of the secret in a webhook's address, which its sender cannot hide as well as a header: good for that hook alone.
+HOOK = "hook"
 
 # Names that stand for the machine's own operator and for its commands; a user of that name could pass for them.
 RESERVED_NAMES = frozenset({"operator", "cli", "set-up"})
@@ -83,3 +85,19 @@ class LoginRefused:
     """Not logged in; `retry_after_seconds` when it was tried too often, else the credentials are wrong."""
 
     retry_after_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """What may be told of a token: never itself. `mark` tells tokens of one name apart."""
+
+    name: str
+    mark: str
+    scopes: frozenset[str]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+    def is_good(self, now: datetime) -> bool:
+        """Whether it still opens anything."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)

@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
+from app.domain.access import Token
 from app.domain.alerts import Alert
 from app.domain.ess import EmergencyStop
 from app.domain.events import Event
@@ -363,7 +364,17 @@ class ControlRepository(Protocol):
 
     def symbols(self) -> Mapping[str, SymbolRules]: ...
 
-    def add_token(self, *, name: str, token_hash: str, scopes: Sequence[str], now: datetime) -> None: ...
+    def add_token(
+        self, *, name: str, token_hash: str, scopes: Sequence[str], now: datetime, expires_at: datetime | None = None
+    ) -> None: ...
+
+    def tokens(self) -> Sequence[Token]:
+        """Every one that was ever issued, by name and time."""
+        ...
+
+    def revoke_tokens(self, name: str, *, mark: str | None, now: datetime) -> int:
+        """Revoke the tokens of that name (and mark) that are not revoked; how many they were."""
+        ...
 
     def token_scopes(self, token_hash: str, *, now: datetime) -> tuple[str, frozenset[str]] | None:
         """(name, scopes) of a token that is neither revoked nor past its expiry."""

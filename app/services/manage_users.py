@@ -42,6 +42,8 @@ class ManageUsers:
         now = self.clock.now()
         user = User(name=name, role=role, password_hash=password_hash, created_at=now, password_changed_at=now)
         with self.unit_of_work() as uow:
+            if any(token.name == name for token in uow.control.tokens()):
+                raise UserError(f"a token has the name {name}: the audit could not tell them apart")
             if not uow.access.add_user(user):
                 raise UserError(f"there is a user {name}")
             detail = {"name": name, "role": role.value}

@@ -80,6 +80,29 @@ def test_symbols_are_replaced_by_what_the_exchange_says_now(begin: UnitOfWorkFac
         ]
 
 
+def test_a_token_ends_with_its_time_or_by_being_revoked(begin: UnitOfWorkFactory) -> None:
+    hour = timedelta(hours=1)
+    with begin() as uow:
+        for key in ("aaaaaaaa1", "bbbbbbbb2"):
+            uow.control.add_token(name="models", token_hash=key, scopes=["read"], now=NOW, expires_at=NOW + hour)
+        uow.control.add_token(name="other", token_hash="cccccccc3", scopes=["read"], now=NOW)
+        uow.commit()
+    with begin() as uow:
+        assert uow.control.token_scopes("aaaaaaaa1", now=NOW + hour / 2) is not None
+        assert uow.control.token_scopes("aaaaaaaa1", now=NOW + hour) is None
+        assert uow.control.revoke_tokens("models", mark="bbbbbbbb", now=NOW) == 1
+        assert uow.control.token_scopes("bbbbbbbb2", now=NOW) is None
+        assert uow.control.token_scopes("aaaaaaaa1", now=NOW) is not None
+        assert uow.control.revoke_tokens("models", mark=None, now=NOW) == 1
+        assert uow.control.revoke_tokens("models", mark=None, now=NOW) == 0
+        told = [(each.name, each.mark, each.expires_at, each.revoked_at) for each in uow.control.tokens()]
+        assert sorted(told, key=str) == [
+            ("models", "aaaaaaaa", NOW + hour, NOW),
+            ("models", "bbbbbbbb", NOW + hour, NOW),
+            ("other", "cccccccc", None, None),
+        ]
+
+
 def test_a_token_opens_its_scopes(begin: UnitOfWorkFactory) -> None:
     with begin() as uow:
         uow.control.add_token(name="models", token_hash="h1", scopes=["signals", "read"], now=NOW)

@@ -19,6 +19,7 @@ from app.adapters.postgres.cursors import encode_cursor, limit_of, sequence_befo
 from app.adapters.postgres.items import decision_item, order_item, policy_item, signal_item, verdict_item
 from app.adapters.postgres.policy_body import policy_to_body
 from app.adapters.postgres.transaction import UnitOfWorkFailedError, UnitOfWorkFinishedError
+from app.domain.access import Token
 from app.domain.alerts import Alert
 from app.domain.ess import EmergencyStop, EssState
 from app.domain.events import Event
@@ -77,7 +78,7 @@ class _State:
     ess: EmergencyStop | None = None
     policies: list[PolicyVersion] = field(default_factory=list)
     symbols: dict[str, SymbolRules] = field(default_factory=dict)
-    tokens: dict[str, tuple[str, frozenset[str]]] = field(default_factory=dict)
+    tokens: dict[str, Token] = field(default_factory=dict)
     decisions: list[NewDecision] = field(default_factory=list)
     audit: list[Mapping[str, Any]] = field(default_factory=list)
     access: AccessState = field(default_factory=AccessState)
@@ -728,13 +729,37 @@ class FakeControl:
     def symbols(self) -> Mapping[str, SymbolRules]:
         return dict(sorted(self._tables.state.symbols.items()))
 
-    def add_token(self, *, name: str, token_hash: str, scopes: Sequence[str], now: datetime) -> None:
+    def add_token(
+        self, *, name: str, token_hash: str, scopes: Sequence[str], now: datetime, expires_at: datetime | None = None
+    ) -> None:
         if token_hash in self._tables.state.tokens:
             raise self._tables.refuse(ConstraintViolatedError("the token exists"))
-        self._tables.state.tokens[token_hash] = (name, frozenset(scopes))
+        self._tables.state.tokens[token_hash] = Token(
+            name=name,
+            mark=token_hash[:8],
+            scopes=frozenset(scopes),
+            created_at=now,
+            expires_at=expires_at,
+            revoked_at=None,
+        )
+
+    def tokens(self) -> Sequence[Token]:
+        return sorted(self._tables.state.tokens.values(), key=lambda each: (each.name, each.created_at))
+
+    def revoke_tokens(self, name: str, *, mark: str | None, now: datetime) -> int:
+        tokens = self._tables.state.tokens
+        found = [
+            key
+            for key, each in tokens.items()
+            if each.name == name and each.revoked_at is None and mark in (None, each.mark)
+        ]
+        for key in found:
+            tokens[key] = replace(tokens[key], revoked_at=now)
+        return len(found)
 
     def token_scopes(self, token_hash: str, *, now: datetime) -> tuple[str, frozenset[str]] | None:
-        return self._tables.state.tokens.get(token_hash)
+        token = self._tables.state.tokens.get(token_hash)
+        return None if token is None or not token.is_good(now) else (token.name, token.scopes)
 
     def add_decision(self, decision: NewDecision) -> None:
         if decision.signal_id not in self._tables.state.signals:

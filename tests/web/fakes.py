@@ -37,6 +37,7 @@ TOKENS = {
     "read-token": frozenset({"read"}),
     "signals-token": frozenset({"signals"}),
     "operate-token": frozenset({"operate"}),
+    "chart-token": frozenset({"hook"}),
 }
 
 

@@ -16,6 +16,7 @@ from app.adapters.postgres.policy_body import policy_from_body, policy_to_body
 from app.adapters.postgres.recordset import as_rows, recordset
 from app.adapters.postgres.tables import audit, decisions, ess, policies, reconciliations, symbols, tokens
 from app.adapters.postgres.transaction import Row, Transaction
+from app.domain.access import Token
 from app.domain.ess import EmergencyStop, EssState
 from app.domain.market import SymbolRules
 from app.domain.money import parse_decimal, plain
@@ -25,6 +26,7 @@ from app.ports import ControlRepository, NewDecision, Page
 
 ESS_ID = 1
 RECONCILIATIONS_KEPT = 1_000
+TOKEN_MARK_CHARACTERS = 8  # of a token's hash: enough to tell a name's tokens apart
 _ESS_FIELDS = tuple(field.name for field in fields(EmergencyStop))
 _SYMBOL_FIELDS = tuple(field.name for field in fields(SymbolRules))
 
@@ -85,7 +87,21 @@ _POLICY_PAGE = (
 _SYMBOLS = sa.select(symbols).order_by(symbols.c.symbol)
 _SYMBOL = sa.select(symbols).where(symbols.c.symbol == sa.bindparam("of_symbol", type_=sa.Text))
 _ADD_TOKEN = sa.insert(tokens).values(
-    {name: sa.bindparam(name, type_=tokens.c[name].type) for name in ("token_hash", "name", "scopes", "created_at")}
+    {
+        name: sa.bindparam(name, type_=tokens.c[name].type)
+        for name in ("token_hash", "name", "scopes", "created_at", "expires_at")
+    }
+)
+_TOKENS = sa.select(tokens).order_by(tokens.c.name, tokens.c.created_at)
+_MARK = sa.func.left(tokens.c.token_hash, TOKEN_MARK_CHARACTERS)
+_REVOKE_TOKENS = (
+    sa.update(tokens)
+    .where(
+        tokens.c.name == sa.bindparam("of_name", type_=sa.Text),
+        tokens.c.revoked_at.is_(None),
+        sa.or_(sa.bindparam("of_mark", type_=sa.Text).is_(None), sa.bindparam("of_mark", type_=sa.Text) == _MARK),
+    )
+    .values(revoked_at=sa.bindparam("now", type_=tokens.c.revoked_at.type))
 )
 _TOKEN_SCOPES = sa.select(tokens.c.name, tokens.c.scopes).where(
     tokens.c.token_hash == sa.bindparam("of_hash", type_=sa.Text),
@@ -246,10 +262,29 @@ class PostgresControl(ControlRepository):
     def symbols(self) -> Mapping[str, SymbolRules]:
         return {row.symbol: _rules_from_row(row) for row in self._transaction.rows(_SYMBOLS)}
 
-    def add_token(self, *, name: str, token_hash: str, scopes: Sequence[str], now: datetime) -> None:
-        self._transaction.run(
-            _ADD_TOKEN, {"name": name, "token_hash": token_hash, "scopes": sorted(set(scopes)), "created_at": now}
-        )
+    def add_token(
+        self, *, name: str, token_hash: str, scopes: Sequence[str], now: datetime, expires_at: datetime | None = None
+    ) -> None:
+        values = {"name": name, "token_hash": token_hash, "scopes": sorted(set(scopes)), "created_at": now}
+        self._transaction.run(_ADD_TOKEN, {**values, "expires_at": expires_at})
+
+    def tokens(self) -> Sequence[Token]:
+        """Every one that was ever issued, by name and time."""
+        return [
+            Token(
+                name=row.name,
+                mark=row.token_hash[:TOKEN_MARK_CHARACTERS],
+                scopes=frozenset(row.scopes),
+                created_at=row.created_at,
+                expires_at=row.expires_at,
+                revoked_at=row.revoked_at,
+            )
+            for row in self._transaction.rows(_TOKENS)
+        ]
+
+    def revoke_tokens(self, name: str, *, mark: str | None, now: datetime) -> int:
+        """Revoke the tokens of that name (and mark) that are not revoked; how many they were."""
+        return self._transaction.run(_REVOKE_TOKENS, {"of_name": name, "of_mark": mark, "now": now}).rowcount
 
     def token_scopes(self, token_hash: str, *, now: datetime) -> tuple[str, frozenset[str]] | None:
         """(name, scopes) of a token that is neither revoked nor past its expiry."""
