@@ -61,6 +61,7 @@ SWEEPS: Mapping[Step, float] = {
     Step("signals.drain", Queue.DEFAULT): 1.0,
     Step("events.replay", Queue.DEFAULT): 1.0,
     Step("events.mend", Queue.DEFAULT): 5.0,
+    Step("strategies.count", Queue.DEFAULT): 1.0,
     Step("orders.sweep", Queue.ORDERS): 1.0,
     Step("ess.acknowledge", Queue.CRITICAL): 1.0,
     Step("ess.watch", Queue.CRITICAL): 1.0,

@@ -17,6 +17,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import psycopg
+
 from app.adapters.postgres import migrate
 from app.chaos.arena import Arena, open_arena
 from app.chaos.books import Books
@@ -134,6 +136,23 @@ def every_signal_is_told(books: Books, record: Record, reader: StreamReader) -> 
     return Claim("every signal was told received once and ended once", len(books.signals), violations)
 
 
+def every_end_is_applied_once(database_url: str) -> Claim:
+    """What the consumer group counted, against the signals themselves."""
+    with psycopg.connect(database_url) as connection:
+        counted = dict(connection.execute("SELECT (strategy, state)::text, signals FROM strategy_outcomes").fetchall())
+        ended = dict(
+            connection.execute(
+                "SELECT (strategy, state)::text, count(*) FROM signals GROUP BY strategy, state"
+            ).fetchall()
+        )
+    violations = [
+        f"{key}: counted {counted.get(key, 0)}, there are {ended.get(key, 0)}"
+        for key in sorted({*counted, *ended})
+        if counted.get(key, 0) != ended.get(key, 0)
+    ]
+    return Claim("every end was applied once by its consumer", sum(ended.values()), violations)
+
+
 def order_is_kept(record: Record, reader: StreamReader) -> Claim:
     """First deliveries of a signal's events come in the order in which they were committed."""
     violations, checked = [], 0
@@ -179,6 +198,7 @@ def claims(
         every_202_ends_once(producers, books),
         every_event_is_delivered(record, reader),
         every_signal_is_told(books, record, reader),
+        every_end_is_applied_once(arena.connection["database_url"]),
         order_is_kept(record, reader),
         Claim("the dashboard was told of every gap", dashboard.frames, dashboard.untold),
         health_told(health, outages),
@@ -205,7 +225,10 @@ def prove(plan: Plan, *, seed: int, rate: float) -> list[Claim]:
             outages = go_through(plan, producers, redis, postgres)
             wait_until(lambda: arena.books().under_way() is None, seconds=SETTLE_SECONDS_MAX, what="all to be at rest")
             caught_up_by = time.monotonic() + SETTLE_SECONDS_MAX
-            while time.monotonic() < caught_up_by and every_event_is_delivered(record, reader).violations:
+            while time.monotonic() < caught_up_by and (
+                every_event_is_delivered(record, reader).violations
+                or every_end_is_applied_once(postgres.url).violations
+            ):
                 time.sleep(1.0)
             for each in witnesses:
                 each.stop()

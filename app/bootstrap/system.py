@@ -29,6 +29,7 @@ from app.adapters.postgres.read_models import PostgresReadModels
 from app.adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
 from app.adapters.redis.admission_window import RedisAdmissionWindow
 from app.adapters.redis.client import connect
+from app.adapters.redis.event_group import RedisEventGroup
 from app.adapters.redis.event_stream import (
     RedisEventMending,
     RedisEventPublisher,
@@ -52,6 +53,7 @@ from app.ports import (
     BufferUnavailableError,
     Clock,
     DurableBuffer,
+    EventGroup,
     Exchange,
     HintLatch,
     MarketData,
@@ -69,6 +71,7 @@ from app.services.change_policy import ChangePolicy
 from app.services.chase_remainder import ChaseRemainder
 from app.services.collect_fills import CollectFills
 from app.services.console import Console
+from app.services.count_outcomes import CONSUMER, CountOutcomes
 from app.services.dispatch_signals import DispatchSignals
 from app.services.drain_spool import DrainSpool
 from app.services.exit_position import ExitPosition
@@ -159,6 +162,8 @@ class System:
     event_buffer: DurableBuffer[Event]
     replay_events: ReplayEvents
     mend_events: MendEvents
+    event_group: EventGroup
+    count_outcomes: CountOutcomes
     carry_on: Callable[[], None]  # take up, in the background, what an earlier process left on the disk
     dispatch_signals: DispatchSignals
     sweep_signals: SweepSignals
@@ -263,6 +268,7 @@ def open_system(
     )
     unit_of_work, exchange = adapters.unit_of_work, adapters.exchange
     window, tasks = adapters.window, adapters.tasks
+    event_group = RedisEventGroup(link, group=CONSUMER, member=f"{process}@{socket.gethostname()}")
     mend_events = MendEvents(unit_of_work, RedisEventMending(link))
     replay_events = ReplayEvents(event_buffer, RedisEventPublisher(link), mend_events, clock)
     replaying = UntilDone(replay_events, name="replay-events")
@@ -365,6 +371,8 @@ def open_system(
         event_buffer=event_buffer,
         replay_events=replay_events,
         mend_events=mend_events,
+        event_group=event_group,
+        count_outcomes=CountOutcomes(unit_of_work, event_group, clock),
         carry_on=carry_on,
         dispatch_signals=DispatchSignals(
             unit_of_work=unit_of_work,

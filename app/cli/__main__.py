@@ -28,6 +28,7 @@ COMMANDS = {
     "panic": ("panic", "Cancel and close everything straight at the exchange; needs nothing else alive."),
     "chaos": ("chaos", "Break a system of its own from a seed and check every promise."),
     "alerts": ("alerts", "Alerts: what is wrong and what was; send a test to every channel."),
+    "events": ("events", "Consumers of the event stream: status, dead letters, revive, discard."),
     "replay": ("replay", "Send recorded signals and wait for what becomes of them."),
 }
 

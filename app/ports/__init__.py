@@ -34,6 +34,7 @@ from app.ports.database import (
     UnreadablePolicyError,
 )
 from app.ports.durable_buffer import BufferFullError, BufferStatus, BufferUnavailableError, DurableBuffer, Loss
+from app.ports.event_group import DeadLetter, Delivery, EventGroup, GroupStatus
 from app.ports.event_record import EventRepository, RecordedEvent
 from app.ports.events import (
     EventDelivery,
@@ -93,8 +94,11 @@ __all__ = [
     "ConstraintViolatedError",
     "ControlRepository",
     "DatabaseUnavailableError",
+    "DeadLetter",
+    "Delivery",
     "DurableBuffer",
     "EventDelivery",
+    "EventGroup",
     "EventMending",
     "EventPublisher",
     "EventRepository",
@@ -105,6 +109,7 @@ __all__ = [
     "ExchangeError",
     "ExchangeIncome",
     "ExchangeTrade",
+    "GroupStatus",
     "HintLatch",
     "InvalidCursorError",
     "KnownToken",

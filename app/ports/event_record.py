@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from app.domain.events import Event
+from app.domain.signals import SignalState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,18 @@ class EventRepository(Protocol):
         """The events of these numbers that are still recorded, in order."""
         ...
 
+    def claim(self, consumer: str, event_ids: Sequence[str]) -> Sequence[str]:
+        """Those that this consumer has not applied yet; with the commit it has."""
+        ...
+
+    def add_outcomes(self, ends: Sequence[tuple[str, SignalState]]) -> Mapping[str, Mapping[str, int]]:
+        """Count (signal_id, how it ended) for each signal's strategy; the new totals of those strategies by state."""
+        ...
+
+    def outcomes(self) -> Mapping[str, Mapping[str, int]]:
+        """How many signals of each strategy ended in each state."""
+        ...
+
     def forget(self, *, older_than_seconds: float, limit: int) -> int:
-        """Remove the oldest, at most `limit`; how many were."""
+        """Remove the oldest, at most `limit`; how many were. What was applied is known for a day."""
         ...

@@ -116,6 +116,11 @@ def position_updated(position: Position, at: datetime) -> Event:
     )
 
 
+def strategy_updated(strategy: str, counts: Mapping[str, int], at: datetime) -> Event:
+    """Signals of a strategy ended; how many have, by state, since they are counted."""
+    return event(EventType.STRATEGY_UPDATED, at, {"strategy": strategy, "signals": dict(counts)})
+
+
 def policy_changed(version: PolicyVersion, changes: Sequence[Change], at: datetime) -> Event:
     """A new version of the policy counts."""
     return event(

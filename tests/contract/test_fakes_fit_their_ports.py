@@ -23,6 +23,7 @@ PAIRS = [
     (ports.EventPublisher, redis.FakeEvents),
     (ports.EventDelivery, redis.FakeEvents),
     (ports.EventMending, redis.FakeEvents),
+    (ports.EventGroup, redis.FakeEventGroup),
     (ports.EventRepository, postgres.FakeEventRecord),
     (ports.EventSource, redis.FakeEvents),
     (ports.DurableBuffer, disk.FakeBuffer),

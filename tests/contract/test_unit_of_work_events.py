@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from app.domain.events import Event, EventType
+from app.domain.signals import SignalState
 from tests.contract.conftest import World
+from tests.unit.domain.builders import make_signal
 
 AT = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -62,3 +64,28 @@ def test_the_oldest_are_forgotten_a_few_at_a_time(world: World) -> None:
         assert [row.event_id for row in uow.events.recorded(after=0, limit=10)] == ["c"]
         assert uow.events.number_before(age_seconds=0) == uow.events.newest_number()
         assert uow.events.number_before(age_seconds=60) == 0
+
+
+def test_an_event_is_claimed_once_by_each_consumer_with_the_commit(world: World) -> None:
+    with world.begin() as uow:
+        assert list(uow.events.claim("c", ["a", "b"])) == ["a", "b"]
+    with world.begin() as uow:
+        assert list(uow.events.claim("c", ["a"])) == ["a"]  # the first time it was rolled back
+        uow.commit()
+    with world.begin() as uow:
+        assert list(uow.events.claim("c", ["a", "b"])) == ["b"]
+        assert list(uow.events.claim("other", ["a"])) == ["a"]
+        assert list(uow.events.claim("c", [])) == []
+
+
+def test_outcomes_add_up_by_the_strategy_of_each_signal(world: World) -> None:
+    names = (("a", "x"), ("b", "x"), ("c", "y"))
+    with world.begin() as uow:
+        uow.signals.add_many([make_signal(signal_id=name, strategy=strategy) for name, strategy in names])
+        assert uow.events.add_outcomes([]) == {}
+        uow.events.add_outcomes([("a", SignalState.DENIED), ("c", SignalState.FAILED)])
+        totals = uow.events.add_outcomes([("b", SignalState.DENIED), ("unknown", SignalState.DENIED)])
+        assert totals == {"x": {"DENIED": 2}}
+        uow.commit()
+    with world.begin() as uow:
+        assert uow.events.outcomes() == {"x": {"DENIED": 2}, "y": {"FAILED": 1}}

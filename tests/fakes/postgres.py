@@ -87,6 +87,8 @@ class _State:
     alerts: dict[str, Alert] = field(default_factory=dict)  # in the order of their sequence
     events: list[tuple[int, datetime, Event]] = field(default_factory=list)  # number, recorded at, event
     events_drawn: int = 0
+    applied_events: set[tuple[str, str]] = field(default_factory=set)  # consumer, event id
+    outcomes: dict[tuple[str, str], int] = field(default_factory=dict)  # strategy, state
     guards: dict[str, Guard] = field(default_factory=dict)
     protective: dict[str, ProtectiveOrder] = field(default_factory=dict)
     regimes: dict[str, MarketRegime] = field(default_factory=dict)
@@ -958,6 +960,27 @@ class FakeEventRecord:
         old = [row for row in events[:limit] if self._age(row[1]) >= older_than_seconds]
         self._tables.state.events = [row for row in events if row not in old]
         return len(old)
+
+    def claim(self, consumer: str, event_ids: Sequence[str]) -> Sequence[str]:
+        fresh = [each for each in event_ids if (consumer, each) not in self._tables.state.applied_events]
+        self._tables.state.applied_events |= {(consumer, each) for each in fresh}
+        return fresh
+
+    def add_outcomes(self, ends: Sequence[tuple[str, SignalState]]) -> Mapping[str, Mapping[str, int]]:
+        state = self._tables.state
+        touched = set()
+        for signal_id, end in ends:
+            if signal_id in state.signals:
+                strategy = state.signals[signal_id].signal.strategy
+                touched.add(strategy)
+                state.outcomes[strategy, end.value] = state.outcomes.get((strategy, end.value), 0) + 1
+        return {strategy: counts for strategy, counts in self.outcomes().items() if strategy in touched}
+
+    def outcomes(self) -> Mapping[str, Mapping[str, int]]:
+        found: dict[str, dict[str, int]] = {}
+        for (strategy, state), count in sorted(self._tables.state.outcomes.items()):
+            found.setdefault(strategy, {})[state] = count
+        return found
 
     def _age(self, recorded_at: datetime) -> float:
         return (self._tables.now - recorded_at).total_seconds()

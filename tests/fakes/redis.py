@@ -11,8 +11,11 @@ from decimal import ROUND_FLOOR, Decimal
 from app.domain.events import Event, SequencedEvent
 from app.domain.market import FundingRate, Quote
 from app.ports import (
+    DeadLetter,
+    Delivery,
     EventsForgottenError,
     EventsUnavailableError,
+    GroupStatus,
     Lane,
     Offer,
     OfferResult,
@@ -266,6 +269,54 @@ class FakeEvents:
     def _answer(self) -> None:
         if self.is_away:
             raise EventsUnavailableError("the fake stream is away")
+
+
+class FakeEventGroup:
+    """`app.ports.EventGroup` over a fake stream; `later` makes what was taken and not acknowledged come again."""
+
+    def __init__(self, stream: FakeEvents) -> None:
+        self._stream = stream
+        self._position = 0
+        self._pending: dict[int, Delivery] = {}
+        self._retried: set[int] = set()
+        self._dead: dict[str, DeadLetter] = {}
+        self._buried = 0
+
+    def take(self, *, limit: int) -> Sequence[Delivery]:
+        self._stream.is_whole()  # raises while it is away
+        again = [replace(self._pending[each], attempts=self._pending[each].attempts + 1) for each in self._retried]
+        self._retried = set()
+        fresh = self._stream.read(after=self._position, block_seconds=0, limit=limit - len(again))
+        self._position = max([self._position, *(each.sequence for each in fresh)])
+        taken = [*again, *(Delivery(sequence=each.sequence, event=each.event, attempts=1) for each in fresh)]
+        self._pending |= {each.sequence: each for each in taken}
+        return taken
+
+    def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+        for each in deliveries:
+            self._pending.pop(each.sequence, None)
+
+    def bury(self, delivery: Delivery, reason: str) -> None:
+        self.acknowledge([delivery])
+        self._buried += 1
+        letter = DeadLetter(
+            letter_id=f"{self._buried}-0", event=delivery.event, reason=reason, buried_at=delivery.event.at
+        )
+        self._dead[letter.letter_id] = letter
+
+    def dead(self, *, limit: int) -> Sequence[DeadLetter]:
+        return list(self._dead.values())[:limit]
+
+    def discard(self, letter_ids: Sequence[str]) -> int:
+        return sum(self._dead.pop(each, None) is not None for each in letter_ids)
+
+    def status(self) -> GroupStatus:
+        waiting = len(self._stream.read(after=self._position, block_seconds=0, limit=1_000_000))
+        return GroupStatus(waiting=waiting, unacknowledged=len(self._pending), dead=len(self._dead))
+
+    def later(self) -> None:
+        """Long enough that what is pending is taken over."""
+        self._retried = set(self._pending)
 
 
 class FakeHintLatch:

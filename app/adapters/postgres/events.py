@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
 
 from app.adapters.postgres.recordset import as_rows, recordset
-from app.adapters.postgres.tables import events
+from app.adapters.postgres.tables import applied_events, events, signals, strategy_outcomes
 from app.adapters.postgres.transaction import Row, Transaction
 from app.domain.events import Event, EventType
+from app.domain.signals import SignalState
 from app.ports import EventRepository, RecordedEvent
 
 # How far back an event is told once more that a following one might overtake: longer than anybody takes to publish.
@@ -73,6 +75,47 @@ _FORGET = (
     )
 )
 
+# A day: far longer than any event can still be delivered again.
+_FORGET_APPLIED = sa.delete(applied_events).where(
+    applied_events.c.event_id.in_(
+        sa.select(applied_events.c.event_id)
+        .where(applied_events.c.applied_at < sa.func.now() - sa.text("interval '1 day'"))
+        .order_by(applied_events.c.applied_at)
+        .limit(sa.bindparam("most", type_=sa.Integer))
+    )
+)
+_ids = (
+    sa.func.unnest(sa.bindparam("event_ids", type_=sa.ARRAY(sa.Text)))
+    .table_valued("event_id", name="given")
+    .render_derived()
+)
+_CLAIM = (
+    pg.insert(applied_events)
+    .from_select(["consumer", "event_id"], sa.select(sa.bindparam("of_consumer", type_=sa.Text), _ids.c.event_id))
+    .on_conflict_do_nothing()
+    .returning(applied_events.c.event_id)
+)
+
+
+def _add_outcomes() -> sa.Executable:
+    """In order of the keys, so that two that count at once wait for each other instead of deadlocking."""
+    ended = recordset(signals, ("signal_id", "state"), name="ended")
+    counted = (
+        sa.select(signals.c.strategy, ended.c.state, sa.func.count().label("signals"))
+        .join_from(ended, signals, signals.c.signal_id == ended.c.signal_id)
+        .group_by(signals.c.strategy, ended.c.state)
+        .order_by(signals.c.strategy, ended.c.state)
+    )
+    insert = pg.insert(strategy_outcomes).from_select(["strategy", "state", "signals"], counted)
+    return insert.on_conflict_do_update(
+        index_elements=["strategy", "state"],
+        set_={"signals": strategy_outcomes.c.signals + insert.excluded.signals},
+    ).returning(strategy_outcomes.c.strategy)
+
+
+_ADD_OUTCOMES = _add_outcomes()
+_OUTCOMES = sa.select(strategy_outcomes).order_by(strategy_outcomes.c.strategy, strategy_outcomes.c.state)
+
 
 class PostgresEvents(EventRepository):
     """`app.ports.EventRepository` on one transaction."""
@@ -113,7 +156,25 @@ class PostgresEvents(EventRepository):
     def read(self, numbers: Sequence[int]) -> Sequence[Event]:
         return [_event(row) for row in self._transaction.rows(_READ, {"numbers": list(numbers)})]
 
+    def claim(self, consumer: str, event_ids: Sequence[str]) -> Sequence[str]:
+        rows = self._transaction.rows(_CLAIM, {"of_consumer": consumer, "event_ids": sorted(event_ids)})
+        return sorted(row.event_id for row in rows)
+
+    def add_outcomes(self, ends: Sequence[tuple[str, SignalState]]) -> Mapping[str, Mapping[str, int]]:
+        if not ends:
+            return {}
+        rows = [{"signal_id": signal_id, "state": state.value} for signal_id, state in ends]
+        touched = {row.strategy for row in self._transaction.rows(_ADD_OUTCOMES, as_rows(rows))}
+        return {strategy: counts for strategy, counts in self.outcomes().items() if strategy in touched}
+
+    def outcomes(self) -> Mapping[str, Mapping[str, int]]:
+        found: dict[str, dict[str, int]] = {}
+        for row in self._transaction.rows(_OUTCOMES):
+            found.setdefault(row.strategy, {})[row.state] = row.signals
+        return found
+
     def forget(self, *, older_than_seconds: float, limit: int) -> int:
+        self._transaction.run(_FORGET_APPLIED, {"most": limit})
         return self._transaction.run(_FORGET, {"age_seconds": older_than_seconds, "most": limit}).rowcount
 
 

@@ -492,3 +492,20 @@ events = sa.Table(
     sa.Column("recorded_at", _time, nullable=False, server_default=sa.func.clock_timestamp()),
     sa.Index("ix_events_subject_number", "subject", "number"),
 )
+
+applied_events = sa.Table(
+    "applied_events",
+    metadata,
+    sa.Column("consumer", sa.Text, primary_key=True),
+    sa.Column("event_id", sa.Text, primary_key=True),
+    sa.Column("applied_at", _time, nullable=False, server_default=sa.func.now()),
+    sa.Index("ix_applied_events_applied_at", "applied_at"),
+)
+
+strategy_outcomes = sa.Table(
+    "strategy_outcomes",
+    metadata,
+    sa.Column("strategy", sa.Text, primary_key=True),
+    sa.Column("state", sa.Text, primary_key=True),
+    sa.Column("signals", sa.BigInteger, nullable=False),
+)

@@ -221,27 +221,32 @@ def _keys(prefix: str) -> tuple[str, str, str]:
 def _arguments(events_max: int, mode: str, events: Sequence[Event]) -> list[str | bytes | int]:
     arguments: list[str | bytes | int] = [events_max, REMEMBERED_EVENTS_MAX, mode]
     for event in events:
-        arguments += (event.event_id, _text(event))
+        arguments += (event.event_id, text_of(event))
     return arguments
 
 
-def _text(event: Event) -> bytes:
+def text_of(event: Event) -> bytes:
+    """An event as it stands in the stream."""
     return orjson.dumps(
         {"event_id": event.event_id, "type": event.type.value, "at": event.at.isoformat(), "payload": event.payload},
         default=dict,  # any Mapping
     )
 
 
-def _sequenced(entry: tuple[bytes, Sequence[bytes]]) -> SequencedEvent:
-    entry_id, fields = entry
-    values = orjson.loads(fields[1])
-    event = Event(
+def event_of(text: bytes) -> Event:
+    """The event that `text_of` made."""
+    values = orjson.loads(text)
+    return Event(
         event_id=values["event_id"],
         type=EventType(values["type"]),
         at=datetime.fromisoformat(values["at"]),
         payload=values["payload"],
     )
-    return SequencedEvent(sequence=_sequence(entry_id), event=event)
+
+
+def _sequenced(entry: tuple[bytes, Sequence[bytes]]) -> SequencedEvent:
+    entry_id, fields = entry
+    return SequencedEvent(sequence=_sequence(entry_id), event=event_of(fields[1]))
 
 
 def _sequence(entry_id: bytes) -> int:
