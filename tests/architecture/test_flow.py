@@ -41,7 +41,7 @@ def test_a_worker_whose_clock_is_a_minute_ahead_of_beats_still_runs_every_sweep(
 
 def test_what_only_beat_hints_runs_once_a_period_however_many_messages_piled_up():
     hinted_by_rows_too = {step.task for step in FLOW.values()}
-    cheap = {"signals.drain", "events.replay", "events.mend"}  # a look at this machine's own disk, or at one key
+    cheap = {"signals.drain", "events.replay"}  # a look at this machine's own disk
     for step in (*SWEEPS, *ENGINE_SWEEPS):
         is_sweep = isinstance(our_tasks()[step.task], Sweep)
         assert is_sweep is (step.task not in hinted_by_rows_too | cheap), step.task
