@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 
 from app.domain.gates import size
 from app.domain.gates.deviation import touch_price
 from app.domain.gates.facts import EntryFacts
 from app.domain.gates.verdicts import Verdict
-from app.domain.money import ONE, ZERO
+from app.domain.money import ONE, ZERO, exactly
+from app.domain.policy import Policy
 from app.domain.protection.levels import stop_distance_share
 from app.domain.regimes import SIZE_FACTORS
 from app.domain.sizing import ChaseEnd, SizedEntry, chase_limit_price, entry_limit_price, remainder_attempt, size_entry
@@ -44,11 +46,19 @@ def _entry(facts: EntryFacts) -> EntryFacts:
         confidence=facts.signal.confidence,
         rules=rules,
         stop_distance_share=stop_distance_share(regime=facts.regime, confidence=facts.signal.confidence, policy=limits),
-        regime_factor=ONE if facts.regime is None else SIZE_FACTORS[facts.regime.regime],
+        regime_factor=_factor(facts, limits),
     )
     if isinstance(sized, SizedEntry):
         return replace(facts, quantity=sized.quantity, limit_price=limit_price)
     return replace(facts, limit_price=limit_price, sizing_refusal=sized)
+
+
+def _factor(facts: EntryFacts, limits: Policy) -> Decimal:
+    """What the market's regime and the symbol's recent results leave of the risk budget; what is not known is the
+    gates' business."""
+    regime = ONE if facts.regime is None else SIZE_FACTORS[facts.regime.regime]
+    results = ONE if facts.results is None else facts.results.size_factor(losses_max=limits.symbol_losses_max)
+    return exactly(regime, "*", results)
 
 
 def _chase(facts: EntryFacts) -> EntryFacts:

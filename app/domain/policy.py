@@ -61,6 +61,8 @@ class Policy:
     ess_cooldown_seconds: int  # after a reset, before entries are permitted again
     ess_reset_permitted: bool
     symbols_denied: frozenset[str]
+    symbol_losses_max: int  # closings of a symbol that lost, one after the other; then it is paused
+    symbol_pause_seconds: int  # since the newest of them
 
 
 _COMMON: Mapping[str, object] = MappingProxyType(
@@ -85,6 +87,8 @@ _COMMON: Mapping[str, object] = MappingProxyType(
         "ess_cooldown_seconds": 900,
         "ess_reset_permitted": True,
         "symbols_denied": frozenset(),
+        "symbol_losses_max": 6,
+        "symbol_pause_seconds": 3_600,
     }
 )
 

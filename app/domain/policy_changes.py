@@ -60,6 +60,8 @@ LOOSER: Mapping[str, Looser] = {
     "ess_cooldown_seconds": Looser.LOWER,
     "ess_reset_permitted": Looser.TRUE,
     "symbols_denied": Looser.FEWER,
+    "symbol_losses_max": Looser.HIGHER,
+    "symbol_pause_seconds": Looser.LOWER,
 }
 
 

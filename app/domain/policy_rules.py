@@ -82,6 +82,8 @@ RANGES: Mapping[str, Range] = {
     "rejections_in_a_row_max": _whole(2, 1_000),
     "stale_market_seconds_max": _whole(5, 600),
     "ess_cooldown_seconds": _whole(1, 86_400),
+    "symbol_losses_max": _whole(1, 1_000),
+    "symbol_pause_seconds": _whole(0, 86_400),
 }
 
 # (field to point at, what must hold, what is said when it does not)

@@ -72,10 +72,10 @@ def size_entry(
 ) -> SizedEntry | Verdict:
     """The quantity whose loss at the stop equals the risk budget, within every cap, cut down to the symbol's step.
 
-    The budget is equity times risk per trade times size factor times `regime_factor` (what the regime leaves of it, at
-    most 1) times `confidence_scale`; prices, equity and caps are USDT, the stop distance a share of the price. Caps are
-    held at the dearer of limit and mark, as exposure is counted, and with room for the price to drift as far as a chase
-    may follow it.
+    The budget is equity times risk per trade times size factor times `regime_factor` (what regime and results leave of
+    it, at most 1) times `confidence_scale`; prices, equity and caps are USDT, the stop distance a share of the price.
+    Caps are held at the dearer of limit and mark, as exposure is counted, and with room for the price to drift as far
+    as a chase may follow it.
     A quantity below the venue's minimum is raised to it only if that stays within every cap and within the budget that
     full confidence would have; otherwise a denied `Verdict` of the size gate says what was missing.
     """

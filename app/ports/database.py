@@ -26,6 +26,7 @@ from app.domain.protection.levels import Guard
 from app.domain.protection.orders import ProtectiveOrder
 from app.domain.reconciliation import Difference, Pass
 from app.domain.regimes import MarketRegime
+from app.domain.results import Closing
 from app.domain.signals import Side, Signal, SignalEvent, SignalState, StoredSignal
 from app.ports.access import AccessRepository
 from app.ports.event_record import EventRepository
@@ -225,6 +226,10 @@ class LedgerRepository(Protocol):
 
     def positions(self) -> Sequence[Position]:
         """All that were ever held, flat ones included."""
+        ...
+
+    def newest_closings(self, symbol: str, *, limit: int) -> Sequence[Closing]:
+        """Orders whose fills realised something, newest first, among the symbol's newest fills."""
         ...
 
     def last_trade_id(self, symbol: str) -> int | None: ...

@@ -15,8 +15,11 @@ from app.domain.market import FundingRate, Quote
 from app.domain.money import exactly
 from app.domain.orders import Order
 from app.domain.policy import PolicyVersion, Stage
+from app.domain.results import read_results
 from app.domain.signals import Signal
 from app.ports import MarketData, UnitOfWork, UnreadablePolicyError
+
+CLOSINGS_MAX = 50
 
 log = structlog.get_logger(__name__)
 
@@ -77,6 +80,7 @@ def gather_facts(
         quantity=None,
         limit_price=None,
         regime=uow.protection.regime(signal.symbol),
+        results=read_results(uow.ledger.newest_closings(signal.symbol, limit=CLOSINGS_MAX)),
     )
     return with_size(facts if order is None else _as_chase(facts, order))
 

@@ -35,6 +35,7 @@ from app.domain.protection.levels import Guard
 from app.domain.protection.orders import ProtectiveOrder
 from app.domain.reconciliation import Difference, Pass
 from app.domain.regimes import MarketRegime
+from app.domain.results import Closing
 from app.domain.signals import SIGNAL_TRANSITIONS, Side, Signal, SignalEvent, SignalState, StoredSignal
 from app.ports import (
     PAGE_ROWS_MAX,
@@ -556,6 +557,22 @@ class FakeLedger:
 
     def positions(self) -> Sequence[Position]:
         return [each for _, each in sorted(self._tables.state.positions.items())]
+
+    def newest_closings(self, symbol: str, *, limit: int) -> Sequence[Closing]:
+        by_order: dict[int, list[Fill]] = {}
+        for fill in self._tables.state.fills.values():
+            if fill.symbol == symbol:
+                by_order.setdefault(fill.exchange_order_id, []).append(fill)
+        found = []
+        for number, fills_of in by_order.items():
+            if any(fill.realised_pnl for fill in fills_of):
+                net = ZERO
+                for fill in fills_of:
+                    fee = fill.fee if fill.fee_asset == "USDT" else ZERO
+                    net = exactly(net, "+", exactly(fill.realised_pnl, "-", fee))
+                found.append((max(fill.traded_at for fill in fills_of), number, net))
+        newest = sorted(found, reverse=True)[:limit]
+        return [Closing(at=at, net=net) for at, _, net in newest]
 
     def last_trade_id(self, symbol: str) -> int | None:
         return max((number for of_symbol, number in self._tables.state.fills if of_symbol == symbol), default=None)

@@ -30,6 +30,7 @@ from app.domain.market import AccountSnapshot
 from app.domain.money import ZERO, exactly
 from app.domain.orders import OrderPurpose
 from app.domain.positions import Position
+from app.domain.results import Closing
 from app.domain.signals import Side
 from app.ports import LedgerRepository
 
@@ -81,6 +82,31 @@ _SAVE_POSITION = (
     .on_conflict_do_update(index_elements=["symbol"], set_=_POSITION_VALUES)
 )
 _POSITIONS = sa.select(positions).order_by(positions.c.symbol)
+# Of the newest fills alone, found by the primary key: a symbol that traded a million times costs no more.
+CLOSING_FILLS_MAX = 500
+_NEWEST_FILLS = (
+    sa.select(fills)
+    .where(fills.c.symbol == _SYMBOL)
+    .order_by(fills.c.trade_id.desc())
+    .limit(CLOSING_FILLS_MAX)
+    .subquery("newest")
+)
+_NEWEST_CLOSINGS = (
+    sa.select(
+        sa.func.max(_NEWEST_FILLS.c.traded_at).label("at"),
+        sa.func.sum(
+            _NEWEST_FILLS.c.realised_pnl
+            - sa.case(
+                (_NEWEST_FILLS.c.fee_asset == sa.literal_column(f"'{SETTLEMENT_ASSET}'"), _NEWEST_FILLS.c.fee),
+                else_=ZERO,
+            )
+        ).label("net"),
+    )
+    .group_by(_NEWEST_FILLS.c.exchange_order_id)
+    .having(sa.func.bool_or(_NEWEST_FILLS.c.realised_pnl != ZERO))
+    .order_by(sa.desc("at"), _NEWEST_FILLS.c.exchange_order_id.desc())
+    .limit(sa.bindparam("limit", type_=sa.Integer))
+)
 _LAST_TRADE_ID = sa.select(sa.func.max(fills.c.trade_id)).where(fills.c.symbol == _SYMBOL)
 _BALANCE = sa.select(sa.func.coalesce(sa.func.sum(ledger_lines.c.amount), ZERO)).where(
     ledger_lines.c.account == sa.bindparam("of_account", type_=sa.Text),
@@ -202,6 +228,11 @@ class PostgresLedger(LedgerRepository):
     def positions(self) -> Sequence[Position]:
         """All that were ever held, flat ones included, by symbol."""
         return [position_from_row(row) for row in self._transaction.rows(_POSITIONS)]
+
+    def newest_closings(self, symbol: str, *, limit: int) -> Sequence[Closing]:
+        """Orders whose fills realised something, newest first."""
+        rows = self._transaction.rows(_NEWEST_CLOSINGS, {"of_symbol": symbol, "limit": limit})
+        return [Closing(at=row.at, net=row.net) for row in rows]
 
     def last_trade_id(self, symbol: str) -> int | None:
         found: int | None = self._transaction.value(_LAST_TRADE_ID, {"of_symbol": symbol})

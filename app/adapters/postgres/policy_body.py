@@ -19,6 +19,8 @@ ADDED_LATER: Mapping[str, Any] = MappingProxyType(
         "execution_error_window_seconds": 900,
         "rejections_in_a_row_max": 10,
         "stale_market_seconds_max": 30,
+        "symbol_losses_max": 1_000,  # nothing was paused then
+        "symbol_pause_seconds": 0,
     }
 )
 

@@ -12,6 +12,7 @@ from app.domain.gates.verdicts import Verdict
 from app.domain.market import AccountSnapshot, FundingRate, Quote, SymbolRules
 from app.domain.policy import Policy, PolicyVersion, Stage
 from app.domain.regimes import MarketRegime
+from app.domain.results import SymbolResults
 from app.domain.signals import Signal
 
 
@@ -43,6 +44,7 @@ class EntryFacts:
     attempt_number: int = 1
     first_reference_price: Decimal | None = None
     regime: MarketRegime | None = None
+    results: SymbolResults | None = None
     remaining_quantity: Decimal | None = None  # of a chase: what of the order was not executed yet
 
     @property

@@ -63,6 +63,10 @@ def _symbol_selection(facts: EntryFacts) -> Verdict:
         symbol=facts.signal.symbol,
         rules=facts.rules,
         symbols_denied=facts.limits.symbols_denied if facts.limits else None,
+        results=facts.results,
+        losses_max=facts.limits.symbol_losses_max if facts.limits else None,
+        pause_seconds=facts.limits.symbol_pause_seconds if facts.limits else None,
+        now=facts.now,
     )
 
 

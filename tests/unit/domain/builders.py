@@ -16,6 +16,7 @@ from app.domain.gates.verdicts import Verdict
 from app.domain.market import AccountSnapshot, FundingRate, Quote, SymbolRules
 from app.domain.policy import Policy, PolicyVersion, RiskMode, Stage, default_policy
 from app.domain.regimes import MarketRegime, Regime
+from app.domain.results import SymbolResults
 from app.domain.signals import Side, Signal
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
@@ -166,6 +167,10 @@ def make_regime(**changes: Any) -> MarketRegime:
     return replace(regime, **changes)
 
 
+def make_results(**changes: Any) -> SymbolResults:
+    return replace(SymbolResults(closings=0, losses_in_a_row=0, newest_loss_at=None), **changes)
+
+
 def make_facts(**changes: Any) -> EntryFacts:
     """An entry of 0.01 BTC at 50,050 that every gate lets through."""
     facts = EntryFacts(
@@ -185,6 +190,7 @@ def make_facts(**changes: Any) -> EntryFacts:
         quantity=D("0.01"),
         limit_price=D("50050"),
         regime=make_regime(),
+        results=make_results(),
     )
     return replace(facts, **changes)
 

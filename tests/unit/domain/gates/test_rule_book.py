@@ -228,6 +228,7 @@ def test_without_a_policy_every_gate_with_a_limit_says_so() -> None:
 OPTIONAL = [
     "stage", "policy", "emergency_stop", "rules", "quote", "funding", "account", "start_of_day_equity", "exposure",
     "entry_attempts_last_minute", "quantity", "limit_price", "first_reference_price", "regime",
+    "results",
 ]  # fmt: skip
 
 
