@@ -198,7 +198,7 @@ class EngineRecords(Protocol):
     def add_training_run(self, run: TrainingRun) -> None: ...
 
     def last_ensemble_skill(self) -> Skill | None:
-        """Of the newest training run that measured one."""
+        """Of the newest training run; None before the first."""
         ...
 
     def add_version(self, version: ModelVersion) -> None:

@@ -17,6 +17,7 @@ class FakeCandles:
     recorded: Mapping[str, Sequence[Candle]]
     at_ms: int
     away: bool = False
+    silent: set[str] = field(default_factory=set)  # symbols it does not tell of
 
     def now_ms(self) -> int:
         if self.away:
@@ -24,7 +25,7 @@ class FakeCandles:
         return self.at_ms
 
     def candles(self, symbol: str, *, from_ms: int, until_ms: int) -> Sequence[Candle]:
-        if self.away:
+        if self.away or symbol in self.silent:
             raise CandlesUnavailableError("the exchange does not answer")
         until_ms = min(until_ms, self.at_ms)
         return [each for each in self.recorded[symbol] if from_ms <= each.open_ms and each.close_ms <= until_ms]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from app.domain.ensemble.outcomes import MINUTE_MS, Candle
@@ -14,11 +15,11 @@ HISTORY_MINUTES_MAX = 20_000  # a symbol; what is older is let go of
 
 
 class CandleHistory:
-    """Closed candles by symbol, in memory. Thread-safe: training and inference share it."""
+    """Closed candles by symbol, in memory. Thread-safe: training and inference share it, and take turns by symbol."""
 
     def __init__(self, source: Candles) -> None:
         self._source = source
-        self._lock = threading.Lock()
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._known: dict[str, list[Candle]] = {}
         self._from_ms: dict[str, int] = {}  # what was asked for: before this, missing says nothing
 
@@ -29,7 +30,7 @@ class CandleHistory:
     def candles(self, symbol: str, *, from_ms: int, until_ms: int) -> Sequence[Candle]:
         """Closed candles that open in [from_ms, until_ms); raises `CandlesUnavailableError`."""
         from_ms, until_ms = from_ms // MINUTE_MS * MINUTE_MS, until_ms // MINUTE_MS * MINUTE_MS
-        with self._lock:
+        with self._locks[symbol]:
             known = self._known.get(symbol)
             if known is None or from_ms < self._from_ms[symbol]:
                 known = list(self._source.candles(symbol, from_ms=from_ms, until_ms=until_ms))

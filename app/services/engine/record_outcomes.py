@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
+import structlog
 
 from app.domain.ensemble.measure import measure_skill
 from app.domain.ensemble.outcomes import (
@@ -31,6 +32,9 @@ PORTION_ROWS_MAX = 2_000
 PORTIONS_MAX = 10  # a run; what is left is the next run's
 SETTLED_ROWS_MAX = 20_000  # of each version: a day of 15 symbols
 SIGNAL_AGE_MAX = timedelta(hours=24)
+ASKED_AGAIN_FOR = timedelta(minutes=10)  # for the candles of one signal, while the exchange does not tell
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +49,12 @@ class RecordOutcomes:
     cost: Decimal
 
     def __call__(self) -> int:
-        """How many outcomes were recorded. Raises `CandlesUnavailableError` when the exchange tells no time."""
-        now_ms = self.history.now_ms()
+        """How many outcomes were recorded; none while the exchange tells no time."""
+        try:
+            now_ms = self.history.now_ms()
+        except CandlesUnavailableError as error:
+            log.warning("outcomes_wait", error=str(error))
+            return 0
         recorded = self._settle_forecasts(now_ms) + self._record_signals(now_ms)
         self._measure_live()
         return recorded
@@ -103,12 +111,15 @@ class RecordOutcomes:
             outcomes = self._outcomes(due, now_ms)
             self.records.add_outcomes(outcomes, now=self.clock.now())
             recorded += len(outcomes)
-            if len(due) < PORTION_ROWS_MAX:
+            if len(outcomes) < PORTION_ROWS_MAX:
                 break
         return recorded
 
     def _outcomes(self, signals: Sequence[WatchedSignal], now_ms: int) -> Sequence[Outcome]:
-        """In the order of arrival: what follows is looked for behind the last one recorded, so none may be left out."""
+        """In the order of arrival: what follows is looked for behind the last one recorded, so none may be left out.
+
+        Where the exchange did not tell, the run ends before that signal and the next one asks again, but not for ever.
+        """
         candles: dict[str, Mapping[int, Candle] | str] = {}
         for symbol in {signal.symbol for signal in signals}:
             begins = min(entry_open_ms(signal.received_at) for signal in signals if signal.symbol == symbol)
@@ -117,8 +128,11 @@ class RecordOutcomes:
             except CandlesUnavailableError as error:
                 candles[symbol] = f"no candles: {error}"
         found = []
+        horizon = timedelta(minutes=self.horizon_minutes)
         for signal in signals:
             known = candles[signal.symbol]
+            if isinstance(known, str) and _moment(now_ms) - signal.received_at < horizon + ASKED_AGAIN_FOR:
+                break
             found.append(
                 unknown_outcome(signal, horizon_minutes=self.horizon_minutes, cost=self.cost, reason=known)
                 if isinstance(known, str)

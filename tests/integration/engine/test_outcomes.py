@@ -112,3 +112,21 @@ def test_old_forecasts_are_forgotten_and_the_registry_is_not(open_desk: OpenDesk
     with database.connect() as connection:
         assert connection.scalar(sa.text("SELECT count(*) FROM forecasts")) == 0
         assert connection.scalar(sa.text("SELECT count(*) FROM model_versions")) == 2
+
+
+def test_candles_that_the_exchange_does_not_tell_are_asked_for_again_before_they_are_given_up(
+    open_desk: OpenDesk, database: sa.Engine
+) -> None:
+    desk = open_desk()
+    with PostgresUnitOfWorkFactory(database, FakeEvents())() as uow:
+        uow.signals.add_many([signal("s", symbol="S0USDT", received_at=desk.now)])
+        uow.commit()
+    desk.move(HORIZON + 2)
+    desk.candles.away = True
+    assert desk.outcomes() == 0  # not even the time is known
+    desk.candles.away = False
+    desk.candles.silent = {"S0USDT"}
+    assert desk.outcomes() == 0
+    desk.candles.silent = set()
+    assert desk.outcomes() == 1
+    assert desk.overview()["outcomes"]["unknown"] == 0
