@@ -29,6 +29,8 @@ COMMANDS = {
     "chaos": ("chaos", "Break a system of its own from a seed and check every promise."),
     "alerts": ("alerts", "Alerts: what is wrong and what was; send a test to every channel."),
     "events": ("events", "Consumers of the event stream: status, dead letters, revive, discard."),
+    "backup": ("backup", "Everything that cannot be had again, in one file, while the system runs."),
+    "restore": ("restore", "Load a backup into a new state directory."),
     "replay": ("replay", "Send recorded signals and wait for what becomes of them."),
 }
 
