@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
+from pydantic import SecretStr
 
 from app.settings import Settings
 
-CORRELATION_ID = "correlation_id"  # one value from the POST to the fill, in every process
 QUIET = (
     "celery.beat",
     "httpx",
@@ -24,6 +27,24 @@ QUIET = (
 )
 
 
+_URL_PASSWORD = re.compile(r"(\w://[^/\s:@]*):[^@\s/]+@")
+SECRET_CHARACTERS_MIN = 6  # shorter ones are words
+
+
+def redactor(settings: Settings) -> Callable[[str], str]:
+    """Takes every secret that the settings hold, and every password in a URL, out of a text."""
+    values = [value.get_secret_value() for value in settings.__dict__.values() if isinstance(value, SecretStr)]
+    parts = {each for value in values for each in (value, urlsplit(value).password or "")}
+    secrets = sorted((each for each in parts if len(each) >= SECRET_CHARACTERS_MIN), key=len, reverse=True)
+
+    def redact(text: str) -> str:
+        for secret in secrets:
+            text = text.replace(secret, "***")
+        return _URL_PASSWORD.sub(r"\1:***@", text)
+
+    return redact
+
+
 def configure_logging(settings: Settings) -> None:
     """Route structlog and the standard library's loggers into one format on standard error."""
     shared: list[Any] = [
@@ -32,6 +53,11 @@ def configure_logging(settings: Settings) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    redact = redactor(settings)
+
+    def without_secrets(_logger: Any, _method: str, rendered: Any) -> str:
+        return redact(str(rendered))
+
     on_terminal = sys.stderr.isatty()
     renderer: Any = structlog.dev.ConsoleRenderer() if on_terminal else structlog.processors.JSONRenderer()
     structlog.configure(
@@ -48,9 +74,10 @@ def configure_logging(settings: Settings) -> None:
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
                 renderer,
+                without_secrets,
             ]
             if not on_terminal
-            else [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            else [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer, without_secrets],
         )
     )
     root = logging.getLogger()

@@ -6,15 +6,18 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import structlog
 from celery import signals
 from structlog.contextvars import bind_contextvars, clear_contextvars, get_contextvars
 
 from app.adapters.metrics.instruments import TASK_SECONDS, TASK_WAIT_SECONDS, TASKS
-from app.logs import CORRELATION_ID
+from app.services.correlation import CORRELATION_ID
 from tasks.app import app, system
 from tasks.progress import ProgressNotes
 
 FAILURE = "FAILURE"
+
+log = structlog.get_logger(__name__)
 # Headers of our own: when a worker may begin, by the sender's clock, and what the message belongs to.
 DUE_AT_HEADER = "qt_due_at"
 CORRELATION_HEADER = "qt_correlation_id"
@@ -81,11 +84,13 @@ def _task_begins(task: Any = None, **_: Any) -> None:
 
 @signals.task_postrun.connect
 def _task_ended(task: Any = None, state: str | None = None, **_: Any) -> None:
-    clear_contextvars()
     began = getattr(task.request, "qt_began", None)
-    if began is not None:
-        TASK_SECONDS.labels(task=task.name).observe(time.perf_counter() - began)
+    seconds = 0.0 if began is None else time.perf_counter() - began
+    TASK_SECONDS.labels(task=task.name).observe(seconds)
     TASKS.labels(task=task.name, outcome=state or "UNKNOWN").inc()
+    if CORRELATION_ID in get_contextvars():  # a sweep that found nothing is no news
+        log.info("task_ended", outcome=state, milliseconds=round(seconds * 1000, 1))
+    clear_contextvars()
     if _Process.notes is not None:
         _Process.notes.one_done(failed=state == FAILURE)
 

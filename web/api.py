@@ -58,7 +58,11 @@ def post_signals() -> Response:
     counts = _counts(results)
     for verdict, count in counts.items():
         SIGNALS_ANSWERED.labels(verdict=verdict.upper()).inc(count)
-    g.log_fields = {"signals": len(signals), **counts}
+    g.log_fields = {
+        "signals": len(signals),
+        **counts,
+        "correlation_ids": [signal.correlation_id for signal in signals],
+    }
     return answer({"results": results}, status=202)
 
 

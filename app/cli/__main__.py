@@ -31,6 +31,7 @@ COMMANDS = {
     "events": ("events", "Consumers of the event stream: status, dead letters, revive, discard."),
     "backup": ("backup", "Everything that cannot be had again, in one file, while the system runs."),
     "restore": ("restore", "Load a backup into a new state directory."),
+    "prune": ("prune", "Forget what nobody needs any more, beside the working system."),
     "replay": ("replay", "Send recorded signals and wait for what becomes of them."),
 }
 

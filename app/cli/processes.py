@@ -81,7 +81,7 @@ def process_table(
         *(
             python(
                 f"worker-{queue}",
-                *("celery", "-A", "tasks.app", "worker", "--queues", queue, "--hostname", f"{queue}@%h"),
+                *("celery", "--quiet", "-A", "tasks.app", "worker", "--queues", queue, "--hostname", f"{queue}@%h"),
                 *("--pool", "threads", "--concurrency", str(threads), "--without-gossip", "--without-mingle"),
                 *("--loglevel", settings.log_level),
             )
@@ -89,7 +89,17 @@ def process_table(
         ),
         python(
             "beat",
-            *("celery", "-A", "tasks.app", "beat", "--schedule", str(state.run / "beat-schedule"), "--pidfile", ""),
+            *(
+                "celery",
+                "--quiet",
+                "-A",
+                "tasks.app",
+                "beat",
+                "--schedule",
+                str(state.run / "beat-schedule"),
+                "--pidfile",
+                "",
+            ),
             *("--loglevel", settings.log_level),
         ),
         python("listener", "app.listener"),
@@ -163,6 +173,7 @@ def _gunicorn(application: str, host: str, port: int, threads: int, state: State
     return (
         *("gunicorn", application, "--worker-class", "gthread", "--workers", "1", "--threads", str(threads)),
         *("--bind", f"{host}:{port}", "--graceful-timeout", "5", "--keep-alive", "75"),
+        *("--log-level", "warning"),
         *("--worker-tmp-dir", str(state.run)),
         # By default every gunicorn of a user shares one in the home directory.
         "--no-control-socket",

@@ -50,6 +50,7 @@ class BookFills:
         now = self.clock.now()
         booked = 0
         contradictions: list[str] = []
+        news: list[tuple[Order, Fill]] = []
         with self.unit_of_work() as uow:
             for fill in fills:
                 order = self._order_of(uow, fill)
@@ -58,10 +59,20 @@ class BookFills:
                 known = replace(fill, order_id=None if owner is None else owner.order_id, adopted=owner is None)
                 is_new = self._book(uow, known, owner, now)
                 booked += is_new
+                if is_new and owner is not None:
+                    news.append((owner, fill))
                 problem = self._contradiction(uow, fill, order, fits=fits, is_new=is_new)
                 if problem is not None:
                     contradictions.append(problem)
             uow.commit()
+        for owned, fill in news:
+            log.info(
+                "fill_booked",
+                correlation_id=owned.correlation_id,
+                order_id=str(owned.order_id),
+                symbol=fill.symbol,
+                trade_id=fill.trade_id,
+            )
         if booked:
             for symbol in sorted({fill.symbol for fill in fills}):
                 # Fills come in bursts: one look after the burst protects all of them.

@@ -28,6 +28,7 @@ from app.ports import (
 )
 from app.services import announcements
 from app.services.begin_attempt import entry_attempt
+from app.services.correlation import speak_of
 from app.services.gather_facts import MarketFacts, gather_facts
 from app.services.hints import announce, announce_again
 from app.services.place_order import decision_of
@@ -67,6 +68,7 @@ class ChaseRemainder:
             uow.ledger.lock_account()  # before the order: the locks of a decision, in the order of `gather_facts`
             uow.control.lock_ess_shared()
             order = uow.orders.lock(order_id)
+            speak_of(None if order is None else order.correlation_id)
             now = self.clock.now()
             if order is None or order.state is not OrderState.CHASING or order.signal_id is None:
                 return None

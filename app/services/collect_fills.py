@@ -13,6 +13,7 @@ from app.domain.orders import Order
 from app.flow import Happening
 from app.ports import Clock, Exchange, ExchangeTrade, HintLatch, Lane, RateBudget, TaskQueue, UnitOfWorkFactory
 from app.services.book_fills import BookFills
+from app.services.correlation import speak_of
 from app.services.hints import announce_again
 
 log = structlog.get_logger(__name__)
@@ -70,6 +71,7 @@ class CollectFills:
         """The order, while an execution of it has not reached the books."""
         with self.unit_of_work() as uow:
             order = uow.orders.get(order_id)
+            speak_of(None if order is None else order.correlation_id)
         return order if order is not None and order.executed_quantity > order.booked_quantity else None
 
     def _may_ask(self, order_id: uuid.UUID) -> bool:

@@ -31,6 +31,7 @@ from app.ports import (
 from app.services import announcements
 from app.services.admit_signals import TIME_TO_LIVE_OVER
 from app.services.begin_attempt import entry_attempt
+from app.services.correlation import speak_of
 from app.services.gather_facts import MarketFacts, gather_facts
 from app.services.hints import announce, announce_again, priority_of
 from app.services.policy_cache import PolicyCache
@@ -81,6 +82,7 @@ class PlaceOrder:
             if stored is None or stored.state is not SignalState.DISPATCHED:
                 return None
             signal = stored.signal
+            speak_of(signal.correlation_id)
             now = self.clock.now()
             if signal.expires_at <= now:
                 reason = "older than its time to live when a worker took it"

@@ -10,6 +10,7 @@ import structlog
 from app.domain.orders import Attempt
 from app.flow import Happening
 from app.ports import Clock, Exchange, Lane, NotFound, OrderReport, RateBudget, TaskQueue, UnitOfWorkFactory, Wait
+from app.services.correlation import speak_of
 from app.services.hints import announce
 from app.services.settle_attempt import SettleAttempt
 
@@ -98,7 +99,8 @@ class ResolveAttempt:
             known = uow.orders.get_attempt(client_order_id)
             if known is None or not known.state.is_open:
                 return None
-            uow.orders.lock(known.order_id)
+            order = uow.orders.lock(known.order_id)
+            speak_of(None if order is None else order.correlation_id)
             now = self.clock.now()  # under the lock: while waiting for it, somebody else may have had a turn
             attempt = uow.orders.get_attempt(client_order_id)
             if attempt is None or not attempt.state.is_open or self._was_asked_recently(attempt, now):

@@ -40,6 +40,7 @@ from app.ports import (
     Unknown,
 )
 from app.services import announcements
+from app.services.correlation import speak_of
 from app.services.hints import announce
 
 log = structlog.get_logger(__name__)
@@ -73,6 +74,7 @@ class SettleAttempt:
             if known is None:
                 raise LookupError(f"no attempt {client_order_id}")
             order = uow.orders.lock(known.order_id)
+            speak_of(None if order is None else order.correlation_id)
             # Read again under the lock: the stream, the reply and the resolver may all bring the same answer.
             attempt = uow.orders.get_attempt(client_order_id)
             if order is None or attempt is None:

@@ -7,6 +7,7 @@ import os
 import random
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -73,6 +74,36 @@ def test_any_signal_can_be_explained(api: Api) -> None:
         explanation = api.get(f"/api/signals/{item['signal_id']}")
         assert explanation["attempts"]
         assert explanation["fills"]
+
+
+OURS = ("web", "worker-critical", "worker-orders", "worker-default", "beat", "listener", "health")
+
+
+def test_one_correlation_id_leads_from_the_post_to_the_fill_and_no_log_holds_a_secret(
+    running: RunningSystem, api: Api
+) -> None:
+    state = Path(running.system.environment["QT_STATE_DIR"])
+    logs = {path.stem: path.read_text() for path in (state / "logs").glob("*.log")}
+    # What a library writes before logging is set up is no line of ours.
+    lines = {name: [json.loads(line) for line in logs[name].splitlines() if line.startswith("{")] for name in OURS}
+    assert all(lines[name] for name in ("web", "worker-orders", "listener", "health"))
+    executed = api.get("/api/signals", state="EXECUTED", limit=1)["items"][0]["signal_id"]
+    told = {
+        (name, line["event"])
+        for name in OURS
+        for line in lines[name]
+        if executed in (line.get("correlation_id"), *line.get("correlation_ids", ()))
+    }
+    assert {("web", "request"), ("worker-orders", "exchange_request"), ("worker-orders", "attempt_settled")} <= told
+    assert {event for _, event in told} >= {"fill_booked", "task_ended"}
+    connection = json.loads((state / "run" / "connection.json").read_text())
+    canaries = [connection["exchange_key"], connection["exchange_secret"]]
+    canaries += [
+        (state / name).read_text().strip() for name in ("operator.token", "postgres.password", "flower.password")
+    ]
+    canaries.append(connection["redis_url"].split(":")[2].split("@")[0])
+    assert all(len(canary) >= 20 for canary in canaries)
+    assert [name for name, text in logs.items() for canary in canaries if canary in text] == []
 
 
 def test_fifty_a_second_with_partial_fills_overfills_nothing(running: RunningSystem, api: Api, recorded_data) -> None:

@@ -95,7 +95,7 @@ class Conversation:
         status = "silence" if isinstance(outcome, Silence) else str(outcome.status)
         EXCHANGE_REQUEST_SECONDS.labels(method=endpoint.method, path=endpoint.path, status=status).observe(seconds)
         if isinstance(outcome, Silence):
-            log.debug(
+            log.info(
                 "exchange_request",
                 method=endpoint.method,
                 path=endpoint.path,
@@ -104,7 +104,9 @@ class Conversation:
                 milliseconds=milliseconds,
             )
             return outcome
-        log.debug(
+        # What creates orders is worth a line each; questions are many.
+        tell = log.info if endpoint.orders else log.debug
+        tell(
             "exchange_request",
             method=endpoint.method,
             path=endpoint.path,

@@ -83,9 +83,14 @@ _AUDIT = (
 
 
 def _counts(table: sa.Table) -> sa.Executable:
-    """States of the rows that are not older than the newest by more than `newest` numbers."""
-    first = sa.select(sa.func.max(table.c.sequence) - sa.bindparam("newest", type_=sa.BigInteger)).scalar_subquery()
-    return sa.select(table.c.state, sa.func.count()).where(table.c.sequence > first).group_by(table.c.state)
+    """States of the `newest` rows. A limit, not a condition on numbers: the planner cannot know how few those are."""
+    counted = (
+        sa.select(table.c.state)
+        .order_by(table.c.sequence.desc())
+        .limit(sa.bindparam("newest", type_=sa.BigInteger))
+        .subquery("counted")
+    )
+    return sa.select(counted.c.state, sa.func.count()).group_by(counted.c.state)
 
 
 _COUNTS = {table.name: _counts(table) for table in (signals, orders)}

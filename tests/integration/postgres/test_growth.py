@@ -131,3 +131,12 @@ def test_an_explanation_reads_one_signal(full: str, reads: PostgresReadModels, e
     with BuffersRead(engine) as buffers:
         assert reads.explain_signal("s77") is not None
     assert 0 < buffers.worst[0] <= BUFFERS_MAX, buffers.worst[1]
+
+
+def test_an_overview_reads_a_page_and_counts_the_newest(
+    full: str, reads: PostgresReadModels, engine: sa.Engine
+) -> None:
+    with BuffersRead(engine) as buffers:
+        overview = reads.overview({}, now=NOW, limit=50)
+    assert sum(overview["counts"]["signals"].values()) == 1_000
+    assert 0 < buffers.worst[0] <= BUFFERS_MAX, buffers.worst[1]
