@@ -7,11 +7,18 @@ COPY requirements.lock /tmp/requirements.lock
 # Every package is pinned by hash; nothing is compiled, so the build needs no compiler.
 RUN /opt/venv/bin/pip install --require-hashes --only-binary :all: --requirement /tmp/requirements.lock
 
+# The dashboard's chart library, by the integrity hashes of its lock file.
+FROM node:22-bookworm-slim AS charts
+WORKDIR /build
+COPY web/package.json web/package-lock.json web/.npmrc ./
+RUN npm ci --ignore-scripts --no-audit --no-fund
+
 FROM python:3.11-slim-bookworm
 # A fixed number, so that volumes keep their owner over rebuilt images.
 RUN groupadd --gid 10001 qt && useradd --uid 10001 --gid qt --no-create-home --home-dir /var/lib/quantum-trader qt \
     && install --directory --owner qt --group qt --mode 0711 /var/lib/quantum-trader
 COPY --from=build /opt/venv /opt/venv
+COPY --from=charts /build/node_modules /opt/venv/.qt/npm/node_modules
 WORKDIR /opt/quantum-trader
 COPY celeryconfig.py ./
 COPY app app

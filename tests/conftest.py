@@ -27,6 +27,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> SharedSet
     return SharedSetUps(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly when the dashboard was not looked at: a skipped browser test is no proof."""
+    skipped = [each for each in terminalreporter.stats.get("skipped", []) if "Chromium" in str(each.longrepr)]
+    if skipped:
+        words = f"{len(skipped)} browser tests SKIPPED: there is no Chromium on this machine"
+        terminalreporter.write_sep("!", words, red=True, bold=True)
+
+
 @pytest.fixture(scope="session")
 def recorded_data() -> Path:
     """The folder of recorded signals and candles: `QT_TEST_DATA`, else beside the checkout; skips when absent."""

@@ -113,7 +113,14 @@ def portfolio() -> Response:
 
 def equity() -> Response:
     query = read_query(EquityQuery)
-    return page_answer(use_cases_of_app().equity(since=query.since, limit=query.limit))
+    return page_answer(
+        use_cases_of_app().equity(since=query.since, limit=query.limit, every_seconds=query.every_seconds)
+    )
+
+
+def risk() -> Response:
+    read_query(NoQuery)
+    return answer(use_cases_of_app().read_risk())
 
 
 def snapshot() -> Response:
@@ -181,6 +188,7 @@ ROUTES: tuple[Route, ...] = (
             ("/api/positions", list_positions, NoQuery, shapes.PositionPage, "Positions that are not flat"),
             ("/api/portfolio", portfolio, NoQuery, shapes.Portfolio, "Equity, wallet and PnL"),
             ("/api/equity", equity, EquityQuery, shapes.EquityPage, "Equity over time, oldest first"),
+            ("/api/risk", risk, NoQuery, shapes.Risk, "What is left of every limit: triggers and exposure"),
             ("/api/snapshot", snapshot, NoQuery, shapes.Snapshot, "Everything the dashboard starts from"),
         )
     ),

@@ -12,6 +12,7 @@ from web.limits import (
     CURSOR_CHARACTERS_MAX,
     EQUITY_POINTS_DEFAULT,
     EQUITY_POINTS_MAX,
+    EQUITY_SPAN_SECONDS_MAX,
     PAGE_ITEMS_DEFAULT,
     PAGE_ITEMS_MAX,
 )
@@ -49,6 +50,9 @@ class EquityQuery(Query):
 
     since: Instant | None = Field(default=None, description="The first instant wanted; `next` of the page before")
     limit: Annotated[int, Field(ge=1, le=EQUITY_POINTS_MAX)] = EQUITY_POINTS_DEFAULT
+    every_seconds: Annotated[int, Field(ge=1, le=EQUITY_SPAN_SECONDS_MAX)] | None = Field(
+        default=None, description="Only the last point of each span of so many seconds; with `since`"
+    )
 
 
 Q = TypeVar("Q", bound=Query)

@@ -166,6 +166,27 @@ class EquityPoint(Shape):
     equity: DecimalText
 
 
+class TriggerReading(Shape):
+    trigger: str
+    sight: Literal["CLEAR", "FIRED", "UNKNOWN"]
+    numbers: dict[str, str] = Field(description="What it saw, USDT where it is money; why, when it saw nothing")
+
+
+class ExposureAnswer(Shape):
+    gross: DecimalText = Field(description="USDT; positions and reservations one by one")
+    gross_max: DecimalText | None
+    net: DecimalText
+    net_max: DecimalText | None
+    open_positions: int
+    open_positions_max: int | None
+    reason: str | None
+
+
+class Risk(Figure):
+    triggers: list[TriggerReading]
+    exposure: ExposureAnswer
+
+
 class TripStep(Shape):
     step: str = Field(description="entries_over, orders_canceled, and flat where that was asked for")
     done: bool

@@ -193,7 +193,11 @@ class UseCases(Protocol):
         """A `web.shapes.Portfolio`."""
         ...
 
-    def equity(self, *, since: datetime | None, limit: int) -> Page:
+    def read_risk(self) -> Mapping[str, Any]:
+        """What every trigger of the emergency stop sees, and exposure against its limits."""
+        ...
+
+    def equity(self, *, since: datetime | None, limit: int, every_seconds: int | None) -> Page:
         """Points oldest first, `since` inclusive. `next` is the `since` of the next page."""
         ...
 

@@ -86,6 +86,7 @@ from app.services.mend_events import MendEvents
 from app.services.place_order import PlaceOrder
 from app.services.policy_cache import PolicyCache
 from app.services.protect_position import ProtectPosition
+from app.services.read_risk import ReadRisk
 from app.services.reconcile import Reconcile
 from app.services.reconcile_protections import ReconcileProtections
 from app.services.refresh_account import RefreshAccount
@@ -482,6 +483,7 @@ def open_system(
             trip=trip,
             reset=reset,
             switch=SwitchEss(unit_of_work=unit_of_work, clock=clock),
+            risk=ReadRisk(unit_of_work=unit_of_work, market=market, policy=policy, clock=clock, watch=watch),
             policy_changes=ChangePolicy(unit_of_work=unit_of_work, clock=clock, cache=policy),
             try_policy=TryPolicy(what_if, clock),
             ensemble_state=TellEnsemble(read_models, clock),

@@ -8,6 +8,7 @@ import sys
 
 import click
 
+from app.cli.browser import ensure_browser
 from app.cli.processes import REPOSITORY
 
 # On two cores: much of the first stage waits for minutes of the exchange, so three share the cores; a whole
@@ -32,6 +33,8 @@ def command(arguments: tuple[str, ...]) -> None:
     environment = kept | {"PYTHONPATH": str(REPOSITORY)}
     pytest = [sys.executable, "-m", "pytest"]
     os.chdir(REPOSITORY)
+    if not arguments or any("web" in each or "browser" in each for each in arguments):
+        ensure_browser()
     if arguments:
         os.execve(sys.executable, [*pytest, *arguments], environment)
     codes = [subprocess.run([*pytest, *stage], env=environment, check=False).returncode for stage in STAGES]

@@ -60,8 +60,11 @@ class ReadModels(Protocol):
         """The account as the exchange told it, and what our ledger has realised and paid in fees."""
         ...
 
-    def equity(self, *, since: datetime | None, limit: int) -> Page:
-        """Oldest first from `since` on, `next` being the `since` of the next page; without it the newest `limit`."""
+    def equity(self, *, since: datetime | None, limit: int, every_seconds: int | None = None) -> Page:
+        """Oldest first from `since` on, `next` being the `since` of the next page; without it the newest `limit`.
+
+        With `every_seconds`, one point of each such span: its last.
+        """
         ...
 
     def ess(self) -> Mapping[str, Any]: ...

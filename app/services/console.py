@@ -27,6 +27,7 @@ from app.services.change_policy import ChangePolicy, Wish
 from app.services.know_symbols import KnowSymbols
 from app.services.log_in import LogIn
 from app.services.policy_answers import PolicyAnswer, policy_answer
+from app.services.read_risk import ReadRisk
 from app.services.reset_ess import Refused, ResetEss
 from app.services.sessions import Sessions
 from app.services.switch_ess import SwitchEss
@@ -61,6 +62,7 @@ class Console:
     try_policy: TryPolicy
     ensemble_state: TellEnsemble
     system_state: TellSystem
+    risk: ReadRisk
     stage: str
 
     def authenticate(self, token: str) -> Principal | None:
@@ -139,9 +141,13 @@ class Console:
         """The account."""
         return self.read_models.portfolio(now=self.clock.now())
 
-    def equity(self, *, since: datetime | None, limit: int) -> Page:
+    def equity(self, *, since: datetime | None, limit: int, every_seconds: int | None) -> Page:
         """Points, oldest first."""
-        return self.read_models.equity(since=since, limit=limit)
+        return self.read_models.equity(since=since, limit=limit, every_seconds=every_seconds)
+
+    def read_risk(self) -> Mapping[str, Any]:
+        """What is left of every limit."""
+        return self.risk()
 
     def ess(self) -> Mapping[str, Any]:
         """The emergency stop."""

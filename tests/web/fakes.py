@@ -288,6 +288,29 @@ POSITION: dict[str, Any] = {
     "age_seconds": 0.4,
     "reason": "no protective orders yet",
 }
+RISK: dict[str, Any] = {
+    "triggers": [
+        {
+            "trigger": "DAILY_DRAWDOWN",
+            "sight": "CLEAR",
+            "numbers": {"loss": "120.5", "maximum": "506.64", "equity": "10012.34", "start_of_day_equity": "10132.84"},
+        },
+        {"trigger": "OPEN_LOSS", "sight": "CLEAR", "numbers": {"loss": "0", "maximum": "1000"}},
+        {"trigger": "EXECUTION_ERRORS", "sight": "CLEAR", "numbers": {"errors": "1", "maximum": "5"}},
+    ],
+    "exposure": {
+        "gross": "1012.345",
+        "gross_max": "50061.7",
+        "net": "1012.345",
+        "net_max": "50061.7",
+        "open_positions": 1,
+        "open_positions_max": 30,
+        "reason": None,
+    },
+    "source": "ledger and exchange account",
+    "age_seconds": 0.5,
+    "reason": None,
+}
 POLICY: dict[str, Any] = {
     "version": 3,
     "mode": "NORMAL",
@@ -538,9 +561,13 @@ class FakeSystem:
         self._work()
         return PORTFOLIO
 
-    def equity(self, *, since: datetime | None, limit: int) -> Page:
+    def read_risk(self) -> Mapping[str, Any]:
         self._work()
-        self.calls.append(("equity", since, limit))
+        return RISK
+
+    def equity(self, *, since: datetime | None, limit: int, every_seconds: int | None) -> Page:
+        self._work()
+        self.calls.append(("equity", since, limit, every_seconds))
         return Page(items=[{"at": AT, "equity": "10012.34"}], next=None)
 
     def ess(self) -> Mapping[str, Any]:

@@ -100,7 +100,7 @@ def test_filters_cursor_and_limit_reach_the_use_case(client: FlaskClient, system
 
 def test_equity_starts_where_it_is_asked_to(client: FlaskClient, system: FakeSystem) -> None:
     client.get("/api/equity?since=2026-03-01T12:00:00%2B01:00", headers=READ)
-    assert system.calls == [("equity", datetime(2026, 3, 1, 11, tzinfo=UTC), 500)]
+    assert system.calls == [("equity", datetime(2026, 3, 1, 11, tzinfo=UTC), 500, None)]
 
 
 @pytest.mark.parametrize(

@@ -1,40 +1,39 @@
-// Joins the parts: load the snapshot, follow the live socket, draw at most four times a second, never pretend.
+// Joins the parts: who is there, the snapshot, the live socket, the page shown; draws at most four times a second.
 
-import { find, say } from "./dom.js";
-import { age } from "./format.js";
-import { Live } from "./live.js";
-import { Store } from "./store.js";
-import { watchExplanations } from "./view-explanation.js";
-import { showCurve, showPortfolio, showWindow } from "./view-figures.js";
-import { showStop } from "./view-stop.js";
-import { makeTables } from "./view-tables.js";
+import { Api } from "./data/api.js";
+import { Live } from "./data/live.js";
+import { Store } from "./data/store.js";
+import { h } from "./lib/dom.js";
+import { age } from "./lib/format.js";
+import { openExplanation } from "./pages/explanation.js";
+import { PAGES, listenToKeys, makeShell } from "./ui/shell.js";
 
 const DRAW_MS = 250;
 const REFRESH_MS = 5000; // ages, marks and counters have no events of their own
-const AFTER_CHANGE_MS = 1500;
-const CURVE_MS = 15000;
-const ANSWER_MS_MAX = 8000;
+const AFTER_CHANGE_MS = 1200;
 const CURRENT_SECONDS = 15; // an older snapshot is not how things are
-const CURVE_SECONDS = 3600;
+const RELOADING = new Set(["position_updated", "policy_changed", "ess_state_changed"]);
 
-const store = new Store();
-const showTables = makeTables(store);
-let curve = { points: [], reason: "Nothing was loaded yet." };
-let problem = null;
+const app = {
+  api: new Api(),
+  store: new Store(),
+  live: null,
+  problem: null,
+  refresh: () => refreshSoon(0),
+  standing,
+  logOut,
+};
+const root = document.getElementById("application");
+let shell = null;
+let page = null; // {name, view}
 let dirty = true;
 let refreshTimer = null;
 let isLoading = false;
 let loadAgain = false;
 
-async function get(path) {
-  const response = await fetch(path, { headers: { Accept: "application/json" }, signal: AbortSignal.timeout(ANSWER_MS_MAX) });
-  const body = await response.json();
-  if (!response.ok) {
-    const error = new Error(body.detail ?? response.statusText);
-    error.status = response.status;
-    throw error;
-  }
-  return body;
+function refreshSoon(milliseconds) {
+  clearTimeout(refreshTimer);
+  refreshTimer = setTimeout(load, milliseconds);
 }
 
 async function load() {
@@ -45,102 +44,129 @@ async function load() {
   isLoading = true;
   clearTimeout(refreshTimer);
   try {
-    store.load(await get("/api/snapshot"));
-    problem = null;
-    if (live.state === "connecting") live.connect();
+    app.store.load(await app.api.get("/api/snapshot"));
+    app.problem = null;
+    if (app.live.state === "connecting") app.live.connect();
   } catch (error) {
-    problem = error;
+    app.problem = error;
+    if (error.status === 401) {
+      isLoading = false;
+      return void logIn("Your session is over.");
+    }
   }
   isLoading = false;
   dirty = true;
   const soon = loadAgain;
   loadAgain = false;
-  refreshSoon(soon ? AFTER_CHANGE_MS : REFRESH_MS);
+  if (shell) refreshSoon(soon ? AFTER_CHANGE_MS : REFRESH_MS);
 }
 
-function refreshSoon(milliseconds) {
-  clearTimeout(refreshTimer);
-  refreshTimer = setTimeout(load, milliseconds);
-}
-
-async function loadCurve() {
-  if (!document.hidden || curve.points.length === 0) {
-    const since = new Date(Date.now() - CURVE_SECONDS * 1000).toISOString();
-    try {
-      curve = { points: (await get(`/api/equity?since=${encodeURIComponent(since)}&limit=5000`)).items, reason: null };
-    } catch (error) {
-      curve = { points: [], reason: `Not known: ${error.message}` };
-    }
-    showCurve(curve.points, curve.reason);
+function onFrame(frame) {
+  dirty = true;
+  if (frame.type === "snapshot_required") {
+    app.store.forget(frame);
+    load();
+  } else if (frame.type === "event_batch") {
+    const follows = app.store.take(frame);
+    if (!follows || frame.dropped) load();
+    else if (frame.events.some((event) => RELOADING.has(event.type))) refreshSoon(AFTER_CHANGE_MS);
+    page?.view.onEvents?.(frame.events);
   }
-  setTimeout(loadCurve, CURVE_MS);
 }
-
-const live = new Live({
-  after: () => store.seq,
-  onState: () => {
-    dirty = true;
-    if (live.state === "reconnecting" && !document.hidden) refreshSoon(0);
-  },
-  onFrame: (frame) => {
-    dirty = true;
-    if (frame.type === "snapshot_required") {
-      store.forget(frame.last_seq);
-      load();
-    } else if (frame.type === "event_batch") {
-      const follows = store.take(frame);
-      if (!follows || frame.dropped) load();
-      else if (frame.events.some((event) => event.type === "position_updated" || event.type === "policy_changed")) refreshSoon(AFTER_CHANGE_MS);
-    }
-  },
-});
 
 /** live: the socket is open and the snapshot fresh; anything less is called by its name. */
 function standing() {
+  const { store, live, problem } = app;
   const seconds = store.at === null ? null : (performance.now() - store.at) / 1000;
-  if (problem?.status === 401 || problem?.status === 403) return ["refused", "no access"];
-  if (seconds === null) return problem ? ["stale", "no data"] : ["connecting", "connecting"];
-  if (seconds > CURRENT_SECONDS) return ["stale", `stale, last answer ${age(seconds)}`];
-  if (live.state !== "live") return ["reconnecting", "reconnecting"];
-  return ["live", store.dropped ? `live, ${store.dropped} events replaced or skipped` : "live"];
+  if (seconds === null) return problem ? { kind: "stale", text: "no data" } : { kind: "connecting", text: "connecting" };
+  if (seconds > CURRENT_SECONDS) return { kind: "stale", text: `stale, last answer ${age(seconds)}` };
+  if (live.state !== "live") return { kind: "reconnecting", text: "reconnecting" };
+  const gaps = store.gaps.length ? `, ${store.gaps.length} ${store.gaps.length === 1 ? "gap" : "gaps"} refilled` : "";
+  return { kind: "live", text: store.dropped ? `live, ${store.dropped} merged or dropped${gaps}` : `live${gaps}` };
 }
 
 function draw() {
-  const [kind, words] = standing();
-  const isCurrent = kind === "live" || kind === "reconnecting";
-  const connection = find("connection");
-  connection.className = `connection ${kind}`;
-  say(connection, words);
-  document.querySelector("main").classList.toggle("ageing", !isCurrent && store.snapshot !== null);
-  showNotice(kind);
-  showStop(store, isCurrent);
-  showPortfolio(store);
-  showWindow(store);
-  showTables();
-  const { policy, system } = store.snapshot ?? {};
-  const stage = find("stage");
-  stage.hidden = !system?.stage;
-  if (system?.stage) say(stage, system.stage);
-  say(find("policy"), policy?.mode ? `${policy.mode.replaceAll("_", " ").toLowerCase()} policy, version ${policy.version}` : `policy not known${policy?.reason ? `: ${policy.reason}` : ""}`);
-  say(find("footer"), "Times are this browser's.");
+  if (!shell) return;
   dirty = false;
+  shell.draw();
+  page?.view.draw?.();
 }
 
-function showNotice(kind) {
-  const notice = find("notice");
-  notice.hidden = problem === null;
-  if (problem === null) return;
-  say(
-    notice,
-    kind === "refused"
-      ? "Nobody is logged in. ./qt login-link prints a link that logs in once."
-      : `The system does not answer fully: ${problem.message}`,
-  );
+/** `#/signals/ID`: the page and what is opened on it. */
+function route() {
+  const [name, ...rest] = location.hash.replace(/^#\/?/, "").split("/");
+  const known = PAGES.some(([each]) => each === name);
+  return { name: known ? name : "overview", argument: known && rest.length ? decodeURIComponent(rest.join("/")) : null };
 }
 
-watchExplanations(get);
+async function navigate({ focus = true } = {}) {
+  if (!shell) return;
+  const { name, argument } = route();
+  if (page?.name !== name) {
+    const { mount } = await import(`./pages/${name}.js`);
+    if (route().name !== name || !shell) return;
+    page?.view.leave?.();
+    const view = mount(app);
+    page = { name, view };
+    shell.show(view.element, name);
+    document.title = name === "overview" ? "Quantum Trader" : `${PAGES.find(([each]) => each === name)[1]}, Quantum Trader`;
+    if (focus) {
+      const heading = view.element.querySelector("h1");
+      heading?.setAttribute("tabindex", "-1");
+      heading?.focus({ preventScroll: true });
+      scrollTo(0, 0);
+    }
+    draw();
+  }
+  if (name === "signals" && argument) openExplanation(app, argument);
+}
+
+async function logIn(words = null) {
+  leave();
+  const { loginPage } = await import("./pages/login.js");
+  root.replaceChildren(loginPage(app, { words, onLogin: enter }));
+  root.querySelector("input")?.focus();
+}
+
+async function logOut() {
+  await app.api.logOut();
+  logIn();
+}
+
+function leave() {
+  clearTimeout(refreshTimer);
+  app.live?.stop();
+  page?.view.leave?.();
+  page = null;
+  shell = null;
+  document.querySelectorAll("dialog").forEach((dialog) => dialog.close());
+}
+
+function enter() {
+  app.store = new Store();
+  app.problem = null;
+  app.live = new Live({
+    after: () => app.store.seq,
+    onState: (state) => {
+      dirty = true;
+      if (state === "reconnecting" && !document.hidden) refreshSoon(0);
+    },
+    onFrame,
+  });
+  shell = makeShell(app);
+  root.replaceChildren(shell.element);
+  draw();
+  navigate({ focus: false });
+  load();
+}
+
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  document.getElementById("main")?.focus();
+});
+addEventListener("hashchange", () => navigate());
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) load();
+  if (!document.hidden && shell) load();
 });
 setInterval(() => {
   if (dirty && !document.hidden) draw();
@@ -148,6 +174,12 @@ setInterval(() => {
 setInterval(() => {
   dirty = true; // ages grow by themselves
 }, 1000);
-draw();
-load();
-loadCurve();
+listenToKeys(app);
+
+try {
+  if (await app.api.whoAmI()) enter();
+  else logIn(location.hash === "#login-link-spent" ? "This link was used, or is past its time. ./qt login-link prints a new one." : null);
+} catch (error) {
+  root.replaceChildren(h("p", { class: "notice bad", role: "alert" }, `The dashboard cannot start: ${error.message}`));
+  setTimeout(() => location.reload(), REFRESH_MS);
+}

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from app.adapters.postgres.alerts import PostgresAlerts
 from app.adapters.postgres.control import PostgresControl
@@ -49,6 +50,17 @@ _EQUITY_SINCE = (
     sa.select(equity_points)
     .where(equity_points.c.at >= sa.bindparam("since", type_=equity_points.c.at.type))
     .order_by(equity_points.c.at)
+    .limit(_LIMIT)
+)
+_SPAN = sa.func.floor(
+    sa.func.extract("epoch", equity_points.c.at) / sa.bindparam("every_seconds", type_=sa.Integer)
+).label("span")
+# The last point of each span, told from the first that `since` meets to the last of all.
+_EQUITY_THINNED = (
+    sa.select(equity_points)
+    .ext(distinct_on(_SPAN))
+    .where(equity_points.c.at >= sa.bindparam("since", type_=equity_points.c.at.type))
+    .order_by(_SPAN, equity_points.c.at.desc())
     .limit(_LIMIT)
 )
 _EQUITY_NEWEST = sa.select(equity_points).order_by(equity_points.c.at.desc()).limit(_LIMIT)
@@ -166,12 +178,15 @@ class PostgresReadModels(ReadModels):
         with self._moment() as transaction:
             return _portfolio(transaction, now=now)
 
-    def equity(self, *, since: datetime | None, limit: int) -> Page:
+    def equity(self, *, since: datetime | None, limit: int, every_seconds: int | None = None) -> Page:
         """Oldest first from `since` on, `next` being the `since` of the next page; without it the newest `limit`."""
         with_next = limit_of(limit, maximum=EQUITY_POINTS_MAX)
         with self._moment() as transaction:
             if since is None:
                 rows = list(reversed(transaction.rows(_EQUITY_NEWEST, {"limit": limit})))
+            elif every_seconds is not None:
+                spans = {"since": since, "limit": with_next, "every_seconds": every_seconds}
+                rows = list(transaction.rows(_EQUITY_THINNED, spans))
             else:
                 rows = list(transaction.rows(_EQUITY_SINCE, {"since": since, "limit": with_next}))
         items = [

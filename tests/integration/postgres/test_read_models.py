@@ -199,6 +199,9 @@ def test_equity_is_paged_forward_from_a_moment_and_shows_the_newest_without_one(
         "wallet": "1",
         "unrealised": "-0.1",
     }
+    # Spans of two seconds of the clock: the last point of each, the first span begun in its middle.
+    thinned = reads.equity(since=later(1), limit=2, every_seconds=2)
+    assert ([each["equity"] for each in thinned.items], thinned.next) == (["1", "3"], "2026-11-22T12:00:04.123456Z")
     rest = reads.equity(since=later(4), limit=3)
     assert ([each["equity"] for each in rest.items], rest.next) == (["4"], None)
 

@@ -1,13 +1,17 @@
-// What the page knows: the newest snapshot, and every event after it.
+// What the page knows: the newest snapshot, every event after it, and what it was told that it missed.
 
-const ROWS_MAX = 200;
+const ROWS_MAX = 300;
 const EVENTS_KEPT = 600;
-const told = (block) => ({ source: block?.source ?? null, ageSeconds: block?.age_seconds ?? null, reason: block?.reason ?? null });
+const TOLD_KEPT = 50;
 
 export class Store {
   seq = null; // the last event applied or known to be part of the snapshot
   at = null; // performance.now() of the newest snapshot
-  dropped = 0;
+  dropped = 0; // events that were conflated or dropped on the way to us, as the server counted them
+  received = 0;
+  gaps = []; // what was lost for good and made us load the snapshot again: {at, from, to, reason}
+  alerts = []; // newest first
+  trades = []; // newest first
   snapshot = null;
   signals = new Map();
   orders = new Map();
@@ -36,37 +40,45 @@ export class Store {
 
   /** Take a frame in; false when it does not follow what is known, so that the snapshot must be loaded again. */
   take(frame) {
-    const follows = this.seq === null || frame.last_seq - frame.count - frame.dropped <= this.seq;
+    const before = frame.last_seq - frame.count - frame.dropped;
+    const follows = this.seq === null || before <= this.seq;
+    if (!follows) this.#gap(this.seq + 1, before, "frames are missing");
     this.dropped += frame.dropped;
     for (const event of frame.events) {
       if (this.seq !== null && event.seq <= this.seq) continue;
+      this.received += 1;
       this.#events.push(event);
       this.#apply(event);
+      this.#tellOf(event);
     }
     if (this.#events.length > EVENTS_KEPT) this.#events.splice(0, this.#events.length - EVENTS_KEPT);
     this.seq = Math.max(this.seq ?? 0, frame.last_seq);
     return follows;
   }
 
-  /** A gap was told of: what was remembered is of no use any more. */
-  forget(seq) {
+  /** The server told of a gap: what was remembered is of no use any more. */
+  forget(frame) {
+    this.#gap(this.seq === null ? null : this.seq + 1, frame.first_seq ? frame.first_seq - 1 : frame.last_seq, frame.reason);
     this.#events = [];
-    this.seq = seq;
+    this.seq = frame.last_seq;
   }
 
   /** Source, reason and present age of a block of figures. */
-  told(block) {
-    const { source, ageSeconds, reason } = told(this.snapshot?.[block]);
-    const touched = this.touched.get(block);
+  told(name) {
+    const block = this.snapshot?.[name];
+    const reason = block?.reason ?? (this.snapshot ? null : "nothing was loaded yet");
+    const touched = this.touched.get(name);
     if (touched !== undefined) return { source: "live event", age: (performance.now() - touched) / 1000, reason };
-    const age = ageSeconds === null || this.at === null ? null : ageSeconds + (performance.now() - this.at) / 1000;
-    return { source, age, reason };
+    return { source: block?.source ?? null, age: this.#grown(block?.age_seconds, this.at), reason };
   }
 
-  /** Seconds since a figure with an age of its own (a position) was true. */
-  ageOf(item) {
-    if (item.age_seconds === null || item.age_seconds === undefined) return null;
-    return item.age_seconds + (performance.now() - (item.heardAt ?? this.at)) / 1000;
+  /** The same of a row with an age of its own (a position). */
+  toldOf(item) {
+    return { source: item.source ?? null, age: this.#grown(item.age_seconds, item.heardAt ?? this.at), reason: item.reason ?? null };
+  }
+
+  #grown(seconds, at) {
+    return seconds === null || seconds === undefined || at === null ? null : seconds + (performance.now() - at) / 1000;
   }
 
   #apply({ type, at, payload }) {
@@ -94,18 +106,32 @@ export class Store {
         if (/^-?0*\.?0*$/.test(payload.quantity)) this.positions.delete(payload.symbol);
         break;
       case "pnl_updated":
-        this.#merge("portfolio", payload);
+        if (payload.symbol === undefined) this.#merge("portfolio", payload);
         break;
       case "ess_state_changed":
         this.#merge("ess", payload);
         break;
+      case "policy_changed":
+        this.#merge("policy", { version: payload.version, mode: payload.mode });
+        break;
     }
+  }
+
+  #tellOf({ type, at, payload }) {
+    const list = type === "health_alert" ? this.alerts : type === "trade_executed" ? this.trades : null;
+    list?.unshift({ at, ...payload });
+    if (list?.length > TOLD_KEPT) list.pop();
   }
 
   #merge(block, payload) {
     if (!this.snapshot) return;
     this.snapshot = { ...this.snapshot, [block]: { ...this.snapshot[block], ...payload } };
     this.touched.set(block, performance.now());
+  }
+
+  #gap(from, to, reason) {
+    this.gaps.unshift({ at: new Date().toISOString(), from, to, reason });
+    if (this.gaps.length > TOLD_KEPT) this.gaps.pop();
   }
 }
 

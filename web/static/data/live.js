@@ -8,16 +8,19 @@ export class Live {
   #socket = null;
   #wait = WAIT_MS_MIN;
   #timer = null;
-  state = "connecting";
+  state = "connecting"; // connecting | live | reconnecting
+  frames = 0;
+  reconnects = 0;
+  since = null; // when the present state began, performance.now()
 
-  /** after() -> the last sequence known; onFrame(frame); onState(state) with live | reconnecting. */
+  /** after() -> the last sequence known; onFrame(frame); onState(state). */
   constructor({ after, onFrame, onState }) {
     this.after = after;
     this.onFrame = onFrame;
     this.onState = onState;
     addEventListener("online", () => this.connect());
     document.addEventListener("visibilitychange", () => {
-      if (!document.hidden && this.state !== "live") this.connect();
+      if (!document.hidden && this.state === "reconnecting") this.connect();
     });
   }
 
@@ -37,16 +40,24 @@ export class Live {
       this.#tell("live");
     });
     socket.addEventListener("message", ({ data }) => {
-      if (socket === this.#socket) this.onFrame(JSON.parse(data));
+      if (socket !== this.#socket) return;
+      this.frames += 1;
+      this.onFrame(JSON.parse(data));
     });
     socket.addEventListener("close", () => {
       clearTimeout(tooSlow);
       if (socket !== this.#socket) return;
+      if (this.state === "live") this.reconnects += 1;
       this.#tell("reconnecting");
       // Not all pages at the same moment.
       this.#timer = setTimeout(() => this.connect(), this.#wait * (0.75 + Math.random() / 2));
       this.#wait = Math.min(this.#wait * 2, WAIT_MS_MAX);
     });
+  }
+
+  stop() {
+    clearTimeout(this.#timer);
+    this.#drop();
   }
 
   #drop() {
@@ -56,6 +67,7 @@ export class Live {
   }
 
   #tell(state) {
+    if (state !== this.state) this.since = performance.now();
     this.state = state;
     this.onState(state);
   }
