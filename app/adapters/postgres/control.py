@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
 from app.adapters.postgres.cursors import limit_of, page_of, sequence_before
+from app.adapters.postgres.decision_time import limit_idling, until_commit
 from app.adapters.postgres.items import decision_item, policy_item, verdict_item
 from app.adapters.postgres.policy_body import policy_from_body, policy_to_body
 from app.adapters.postgres.recordset import as_rows, recordset
@@ -36,22 +37,12 @@ _LOCK_ESS = _ESS.with_for_update()
 # Postgres lets a FOR SHARE join those that hold the row, past a FOR UPDATE that waits for them: decisions that overlap
 # without a pause would keep a trip out for ever. These locks have a queue that nobody overtakes.
 _STOP_QUEUE = sa.func.hashtextextended(sa.literal("emergency stop"), 0)
-# A decision that stands still (its process frozen, its machine gone) is ended by the server, and a trip keeps its place
-# in the queue for longer than that: asked for again after a time-out, it would stand at the end once more.
-DECISION_IDLE_SECONDS_MAX = 2.0
+# A trip keeps its place in the queue for longer than a decision may stand still: asked for again after a time-out, it
+# would stand at the end once more.
 STOP_LOCK_SECONDS_MAX = 4.5  # within the statement's own time
-
-
-def _until_commit(setting: str, seconds: float) -> sa.ColumnElement[str]:
-    return sa.func.set_config(setting, sa.literal(f"{round(seconds * 1000)}ms"), sa.true())
-
-
-_QUEUE_FOR_ESS_SHARED = sa.select(
-    _until_commit("idle_in_transaction_session_timeout", DECISION_IDLE_SECONDS_MAX),
-    sa.func.pg_advisory_xact_lock_shared(_STOP_QUEUE),
-)
+_QUEUE_FOR_ESS_SHARED = sa.select(limit_idling(), sa.func.pg_advisory_xact_lock_shared(_STOP_QUEUE))
 _QUEUE_FOR_ESS = sa.select(
-    _until_commit("lock_timeout", STOP_LOCK_SECONDS_MAX), sa.func.pg_advisory_xact_lock(_STOP_QUEUE)
+    until_commit("lock_timeout", STOP_LOCK_SECONDS_MAX), sa.func.pg_advisory_xact_lock(_STOP_QUEUE)
 )
 _ESS_VALUES = {name: sa.bindparam(name, type_=ess.c[name].type) for name in _ESS_FIELDS}
 _SAVE_ESS = (

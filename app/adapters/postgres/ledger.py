@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
+from app.adapters.postgres.decision_time import limit_idling
 from app.adapters.postgres.recordset import as_rows, recordset
 from app.adapters.postgres.tables import (
     ORDER_IS_OPEN,
@@ -113,7 +114,8 @@ _BALANCE = sa.select(sa.func.coalesce(sa.func.sum(ledger_lines.c.amount), ZERO))
     ledger_lines.c.asset == sa.bindparam("of_asset", type_=sa.Text),
 )
 _ACCOUNT = sa.select(account).where(account.c.id == sa.literal_column(str(ACCOUNT_ID)))
-_LOCK_ACCOUNT = _ACCOUNT.with_for_update()
+# Every decision queues here: one that stands still must not keep the others out.
+_LOCK_ACCOUNT = _ACCOUNT.add_columns(limit_idling().label("idle_limit")).with_for_update()
 _ACCOUNT_VALUES = {
     name: sa.bindparam(name, type_=account.c[name].type)
     for name in ("wallet_balance", "unrealised_pnl", "available_balance", "observed_at")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
@@ -13,6 +14,8 @@ import psycopg
 import pytest
 
 from app.adapters.postgres import PostgresUnitOfWorkFactory
+from app.adapters.postgres.decision_time import DECISION_IDLE_SECONDS_MAX
+from app.adapters.postgres.engine import IDLE_IN_TRANSACTION_SECONDS_MAX
 from app.domain.policy import RiskMode, Stage, default_policy
 from app.domain.signals import SignalEvent, SignalState
 from app.ports import DatabaseUnavailableError, UnitOfWork
@@ -24,6 +27,7 @@ pytestmark = pytest.mark.integration
 
 T = TypeVar("T")
 Begin = PostgresUnitOfWorkFactory
+SLACK_SECONDS = 4.0  # what a busy machine may add; together well below the limit of any other transaction
 
 
 @pytest.fixture
@@ -134,6 +138,30 @@ def test_a_decision_that_stands_still_is_ended_by_the_server_and_the_trip_behind
             frozen.commit()
     with begin() as uow:
         assert uow.control.ess() == tripped()
+
+
+def test_a_decision_that_stands_still_with_the_account_locked_keeps_the_next_one_out_for_two_seconds_at_most(
+    begin: Begin, beside: ThreadPoolExecutor
+) -> None:
+    with begin() as uow:
+        uow.ledger.save_account(account())
+        uow.commit()
+
+    def decide() -> float:
+        began = time.monotonic()
+        while True:
+            try:
+                with begin() as uow:
+                    uow.ledger.lock_account()
+                    return time.monotonic() - began
+            except DatabaseUnavailableError:  # its own wait for the lock is over; a task is run again
+                assert time.monotonic() - began < IDLE_IN_TRANSACTION_SECONDS_MAX
+
+    with begin() as frozen:
+        frozen.ledger.lock_account()
+        assert beside.submit(decide).result(20) < DECISION_IDLE_SECONDS_MAX + SLACK_SECONDS
+        with pytest.raises(DatabaseUnavailableError):
+            frozen.commit()
 
 
 def test_a_policy_change_is_overtaken_by_no_decision(
