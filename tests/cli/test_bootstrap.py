@@ -161,6 +161,16 @@ def test_the_tests_bring_their_own_lock_file_and_other_commands_do_not(checkout:
     assert checkout.call("test") == (0, "command test tiny 1.0\n", "")
 
 
+def test_the_engines_packages_are_installed_when_it_is_first_asked_for(checkout: Checkout) -> None:
+    checkout.lock("1.0", name="requirements-engine.lock")
+    code, _, errors = checkout.call("up")
+    assert (code, "requirements-engine.lock" in errors) == (0, False)
+    code, _, errors = checkout.call("up", "--engine")
+    assert (code, "requirements-engine.lock" in errors) == (0, True)
+    code, _, errors = checkout.call("run", "worker-ai")
+    assert (code, errors) == (0, "")
+
+
 def test_two_first_calls_at_once_install_once_and_both_work(checkout: Checkout) -> None:
     with checkout.start("one") as first, checkout.start("two") as second:
         outputs = [first.communicate(timeout=CALL_SECONDS_MAX), second.communicate(timeout=CALL_SECONDS_MAX)]

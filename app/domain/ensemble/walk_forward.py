@@ -12,7 +12,7 @@ FOLDS = 5  # the last is the holdout: it tests the very model that will serve
 LEARN_FIRST_SHARE = 0.4  # of the samples, before the first test
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fold:
     """Learn from what was known at `from_ms`, be tested on moments in [from_ms, until_ms)."""
 
@@ -38,4 +38,4 @@ def folds_of(samples: Samples) -> Iterator[Fold]:
     starts = [first + (count - first) * number // FOLDS for number in range(FOLDS)]
     edges = [*(int(samples.at_ms[start]) for start in starts), int(samples.at_ms[-1]) + 1]
     for number in range(FOLDS):
-        yield Fold(number, edges[number], edges[number + 1])
+        yield Fold(number=number, from_ms=edges[number], until_ms=edges[number + 1])
