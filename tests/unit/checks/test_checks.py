@@ -30,6 +30,7 @@ class World:
         self.clock = FakeClock()
         self.progress = FakeProgressBoard(self.clock.now)
         self.queue_lengths = FakeQueueLengths(critical=0, orders=0, default=0)
+        self.settings = SimpleNamespace(engine=False)
 
     def worker(self, name: str, *, policy_age_seconds: float | None = 1.0) -> None:
         facts = {"queues": ["orders"], "policy_age_seconds": policy_age_seconds}
@@ -60,6 +61,12 @@ def test_a_worker_is_judged_by_the_tasks_that_end_in_it(world: World) -> None:
     world.clock.advance(0.2)
     assert world.ask(WORKER) == (Status.CRITICAL, "no task has ended for 3.1 s")
     assert world.ask(worker_check(Queue.DEFAULT))[0] is Status.CRITICAL, "a worker of another queue does not count"
+
+
+def test_a_worker_for_the_engine_is_missed_only_where_one_was_asked_for(world: World) -> None:
+    assert world.ask(worker_check(Queue.AI)) == (Status.OK, "no AI engine was asked for")
+    world.settings.engine = True
+    assert world.ask(worker_check(Queue.AI))[0] is Status.CRITICAL
 
 
 def test_one_deaf_worker_beside_others_degrades_and_is_named_until_it_is_forgotten(world: World) -> None:
