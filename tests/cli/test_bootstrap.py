@@ -327,3 +327,36 @@ def old_python(name: str) -> str | None:
 
 def last_line(text: str) -> str:
     return text.strip().splitlines()[-1]
+
+
+def page_packages(checkout: Checkout, npm: str) -> None:
+    """A lock file for the dashboard, and an `npm` of ours on the path."""
+    web = checkout.root / "web"
+    web.mkdir()
+    for name in ("package.json", "package-lock.json", ".npmrc"):
+        (web / name).write_text("{}")
+    command = checkout.home / "bin" / "npm"
+    command.parent.mkdir()
+    command.write_text(f"#!/bin/sh\n{npm}\n")
+    command.chmod(0o755)
+    checkout.extra = {"PATH": f"{command.parent}:/usr/bin:/bin"}
+
+
+def test_the_dashboards_packages_are_installed_once_and_only_for_what_shows_it(checkout: Checkout) -> None:
+    page_packages(checkout, 'mkdir node_modules; echo "$@" >> ../npm-calls')
+    notes = checkout.venv / ".qt"
+    assert checkout.call("status")[0] == 0
+    assert not (notes / "npm").exists()
+    for _ in range(2):
+        code, output, _ = checkout.call("up")
+        assert (code, output) == (0, "command up tiny 1.0\n")
+    assert (notes / "npm" / "node_modules").is_dir()
+    assert (notes / "npm-calls").read_text() == "ci --ignore-scripts --no-audit --no-fund --fetch-retries=1\n"
+
+
+def test_without_a_registry_it_starts_without_charts_and_says_so(checkout: Checkout) -> None:
+    page_packages(checkout, 'echo "npm error code ENOTFOUND" >&2; exit 1')
+    for _ in range(2):  # the next start tries again
+        code, output, errors = checkout.call("up")
+        assert (code, output) == (0, "command up tiny 1.0\n")
+        assert "the dashboard goes without charts: npm error code ENOTFOUND" in errors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -249,3 +250,12 @@ def test_the_page_brings_no_inline_script_or_style_and_nothing_from_other_hosts(
             assert "http://" not in text.replace("http://www.w3.org/2000/svg", "")
             assert "innerHTML" not in text
             assert "insertAdjacentHTML" not in text
+
+
+def test_the_chart_library_is_held_to_its_hash_and_to_no_registry() -> None:
+    lock = json.loads((Path(__file__).resolve().parents[2] / "web" / "package-lock.json").read_text())
+    packages = {name: each for name, each in lock["packages"].items() if name}
+    assert "node_modules/lightweight-charts" in packages
+    for name, each in packages.items():
+        assert each["integrity"].startswith("sha512-"), name
+        assert "resolved" not in each, name
