@@ -68,17 +68,30 @@ _EQUITY_NEWEST = sa.select(equity_points).order_by(equity_points.c.at.desc()).li
 
 # How far back votes are looked for: without votes in reach, the search must not read the whole table.
 BALLOTS_LOOKED_THROUGH_MAX = 1_000
-_BALLOTS = (
-    sa.select(signals.c.signal_id, signals.c.symbol, signals.c.generated_at, signals.c.received_at, signals.c.models)
-    .where(
-        signals.c.sequence > sa.select(sa.func.max(signals.c.sequence) - BALLOTS_LOOKED_THROUGH_MAX).scalar_subquery(),
-        signals.c.models != sa.text("'{}'::jsonb"),
-        sa.or_(
-            sa.bindparam("of_symbol", type_=sa.Text).is_(None),
-            signals.c.symbol == sa.bindparam("of_symbol", type_=sa.Text),
-        ),
+# A limit, not a condition on numbers: the planner cannot know how few those are.
+_LATELY = (
+    sa.select(
+        signals.c.sequence,
+        signals.c.signal_id,
+        signals.c.symbol,
+        signals.c.generated_at,
+        signals.c.received_at,
+        signals.c.models,
     )
     .order_by(signals.c.sequence.desc())
+    .limit(BALLOTS_LOOKED_THROUGH_MAX)
+    .subquery("lately")
+)
+_BALLOTS = (
+    sa.select(_LATELY.c.signal_id, _LATELY.c.symbol, _LATELY.c.generated_at, _LATELY.c.received_at, _LATELY.c.models)
+    .where(
+        _LATELY.c.models != sa.text("'{}'::jsonb"),
+        sa.or_(
+            sa.bindparam("of_symbol", type_=sa.Text).is_(None),
+            _LATELY.c.symbol == sa.bindparam("of_symbol", type_=sa.Text),
+        ),
+    )
+    .order_by(_LATELY.c.sequence.desc())
     .limit(_LIMIT)
 )
 _AUDIT = (
