@@ -8,7 +8,15 @@ import pytest
 
 from app.domain.entry_size import with_size
 from app.domain.gates.facts import EntryFacts
-from tests.unit.domain.builders import D, denies, make_facts, make_policy, make_policy_version, make_quote
+from tests.unit.domain.builders import (
+    D,
+    denies,
+    make_facts,
+    make_policy,
+    make_policy_version,
+    make_quote,
+    make_signal,
+)
 
 
 def of_policy(facts: EntryFacts, **limits: object) -> EntryFacts:
@@ -70,3 +78,14 @@ def test_the_third_chase_is_the_last(number: int, ends: bool) -> None:
 def test_a_chase_of_an_unknown_remainder_or_beginning_asks_for_nothing(missing: str) -> None:
     sized = with_size(chase(**{missing: None}))
     assert (sized.quantity, sized.limit_price) == (None, None)
+
+
+def test_an_entry_goes_no_further_than_the_slippage_from_the_price_that_its_signal_gave() -> None:
+    facts = make_facts(signal=make_signal(reference_price=D("49900")))
+    assert with_size(facts).limit_price == D("49999.8")  # 0.2 % above 49900; the ask alone would give 50105
+
+
+def test_a_chase_that_has_ended_says_why_at_the_size_gate_and_at_which_price() -> None:
+    sized = with_size(chase(attempt_number=5))
+    refusal = denies("size", "REMAINDER_ATTEMPTS_EXHAUSTED", chase="chases=3, maximum=3")
+    assert (sized.sizing_refusal, sized.limit_price) == (refusal, D("50105.0"))

@@ -423,3 +423,31 @@ def test_a_chase_never_asks_for_more_than_remains(remaining: Decimal, price: Dec
 @pytest.mark.parametrize(("factor", "quantity"), [("1", "5"), ("0.6", "3"), ("0.3", "1.5"), ("2", "5")])
 def test_a_regime_leaves_a_part_of_the_risk_and_never_more_than_all(factor: str, quantity: str) -> None:
     assert sized(regime_factor=D(factor)).quantity == D(quantity)
+
+
+def test_no_digit_of_a_size_exceeds_what_its_budget_pays_for_where_no_step_cuts_it() -> None:
+    # Two thirds have no last digit: rounded to nearest they would be dearer than the budget.
+    rules = make_rules(step_size=D("0"), quantity_minimum=D("0"), notional_minimum=D("0"))
+    sized = size_entry(
+        policy=still_policy(risk_per_trade_share=D("0.02"), size_factor=D("1"), confidence_minimum=D("0.5")),
+        equity=D("100"),
+        limit_price=D("3"),
+        mark_price=D("3"),
+        confidence=D("1"),
+        rules=rules,
+        stop_distance_share=D("1"),
+    )
+    assert isinstance(sized, SizedEntry)
+    assert D("0.66666666666666666666666666666") < sized.quantity
+    assert exactly(sized.quantity, "*", D("3")) <= D("2")
+
+
+def test_a_confidence_earns_no_digit_more_than_its_share() -> None:
+    scale = confidence_scale(confidence=D("0.7"), minimum=D("0.1"))
+    assert D("0.8333333333333333333333333333") <= scale
+    assert exactly(scale, "*", D("6")) <= D("5")
+
+
+def test_a_minimum_is_not_short_of_what_the_venue_demands_by_a_single_digit() -> None:
+    rules = make_rules(step_size=D("0"), quantity_minimum=D("0"), notional_minimum=D("1"))
+    assert exactly(venue_minimum_quantity(rules, price=D("3")), "*", D("3")) >= D("1")

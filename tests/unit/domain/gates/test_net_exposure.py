@@ -64,3 +64,9 @@ def test_an_opposite_order_under_way_makes_no_room() -> None:
     verdict = check_net_exposure(side=Side.BUY, notional=D(1), exposure=exposure, equity=D("10000"), share_max=D(2))
     assert verdict.code == "NET_EXPOSURE_ABOVE_MAXIMUM"
     assert verdict.numbers["net"] == "20000"
+
+
+def test_an_entry_does_not_count_on_what_goes_against_it_and_may_never_fill() -> None:
+    exposure = make_exposure(net_notional=D("2000"), net_pending_buys=D("900"), net_pending_sells=D("-700"))
+    assert check(Side.BUY, exposure=exposure).numbers["net"] == "2700"
+    assert check(Side.SELL, exposure=exposure).numbers["net"] == "1100"

@@ -309,3 +309,19 @@ def test_a_selling_entry_counts_against_the_short_side() -> None:
         "symbol_exposure": "SYMBOL_EXPOSURE_ABOVE_MAXIMUM",
         "net_exposure": "NET_EXPOSURE_ABOVE_MAXIMUM",
     }
+
+
+def test_side_and_symbol_of_the_signal_reach_the_gates_that_ask_for_them() -> None:
+    def seen(gate: str, name: str, **changes: Any) -> str | None:
+        verdicts = {verdict.gate: verdict for verdict in judge_entry(make_facts(**changes)).verdicts}
+        return verdicts[gate].code or verdicts[gate].numbers.get(name)
+
+    assert seen("liquidity", "touch_quantity") == "3"
+    assert seen("liquidity", "touch_quantity", signal=make_signal(side=Side.SELL)) == "2"
+    dear = {"limit_price": D("52500.1")}  # above 1.05 times the mark
+    assert seen("venue_filters", "price", **dear) == "PRICE_ABOVE_MARK_MULTIPLE"
+    assert seen("venue_filters", "price", signal=make_signal(side=Side.SELL), **dear) == "52500.1"
+    full = make_policy_version(make_policy(open_positions_max=1))
+    mine = make_exposure(open_symbols=frozenset({"BTCUSDT"}))
+    assert seen("open_positions", "maximum", policy=full, exposure=mine) == "1"
+    assert seen("open_positions", "maximum", policy=full) == "OPEN_POSITIONS_AT_MAXIMUM"

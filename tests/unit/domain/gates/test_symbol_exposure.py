@@ -70,3 +70,9 @@ def test_an_opposite_order_under_way_makes_no_room(side: Side, sign: int) -> Non
     verdict = check(side, exposure=hidden, notional=D(900))
     assert verdict.code == "SYMBOL_EXPOSURE_ABOVE_MAXIMUM"
     assert verdict.numbers["held"] == str(900 * sign)
+
+
+def test_an_entry_does_not_count_on_what_goes_against_it_and_may_never_fill() -> None:
+    exposure = make_exposure(symbol_notional=D("500"), symbol_pending_buys=D("300"), symbol_pending_sells=D("-200"))
+    assert check(Side.BUY, exposure=exposure).numbers["held"] == "700"
+    assert check(Side.SELL, exposure=exposure).numbers["held"] == "200"
