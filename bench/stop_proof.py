@@ -317,7 +317,7 @@ def prove(
 
 def _come_to_rest(arena: Arena) -> str | None:
     deadline = time.monotonic() + REST_SECONDS_MAX
-    while (why := arena.unready() or arena.books().under_way()) is not None:
+    while (why := arena.books().under_way()) is not None:
         if time.monotonic() > deadline:
             return f"not at rest {REST_SECONDS_MAX:g} s after the flood: {why}"
         time.sleep(POLL_SECONDS)
