@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import redis
 
 from app.adapters.redis.client import RedisLink, RedisUnavailableError
-from app.adapters.redis.event_stream import event_of, text_of
-from app.ports import DeadLetter, Delivery, EventsUnavailableError, GroupStatus
+from app.adapters.redis.event_stream import away_as_events_unavailable, event_of, text_of
+from app.ports import DeadLetter, Delivery, GroupStatus
 
 T = TypeVar("T")
 
@@ -124,7 +123,7 @@ class RedisEventGroup:
         return {each["message_id"]: each["times_delivered"] for each in pending}
 
     def _ask(self, question: Callable[[redis.Redis], T]) -> T:
-        with _away_as_events_unavailable():
+        with away_as_events_unavailable():
             try:
                 return self._link.call(question)
             except RedisUnavailableError as error:
@@ -139,11 +138,3 @@ class RedisEventGroup:
         except redis.ResponseError as error:
             if not str(error).startswith("BUSYGROUP"):
                 raise  # not that somebody else has just made it
-
-
-@contextmanager
-def _away_as_events_unavailable() -> Iterator[None]:
-    try:
-        yield
-    except RedisUnavailableError as error:
-        raise EventsUnavailableError(str(error)) from error

@@ -107,7 +107,7 @@ class RedisEventMending:
 
     def is_whole(self) -> bool:
         """The script says "not restarted", the counter "not flushed"."""
-        with _away_as_events_unavailable():
+        with away_as_events_unavailable():
             return self._link.knows(_PUBLISH) and bool(self._link.call(lambda client: client.exists(self._keys[0])))
 
     def begin_anew(self) -> None:
@@ -121,30 +121,30 @@ class RedisEventMending:
 
     def declare_whole(self) -> None:
         """Give the server the script by which everybody publishes."""
-        with _away_as_events_unavailable():
+        with away_as_events_unavailable():
             self._link.load(_PUBLISH)
 
     def missing(self, event_ids: Sequence[str]) -> Sequence[str]:
         """Those whose ids are not remembered."""
         if not event_ids:
             return []
-        with _away_as_events_unavailable():
+        with away_as_events_unavailable():
             scores: Any = self._link.call(lambda client: client.zmscore(self._keys[2], list(event_ids)))
         return [event_id for event_id, score in zip(event_ids, scores, strict=True) if score is None]
 
     def checked_until(self) -> int | None:
         """As noted, by anybody."""
-        with _away_as_events_unavailable():
+        with away_as_events_unavailable():
             noted: Any = self._link.call(lambda client: client.get(self._checked))
         return None if noted is None else int(noted)
 
     def note_checked(self, number: int) -> None:
         """Kept beside the stream, so that it goes back as far as the stream does."""
-        with _away_as_events_unavailable():
+        with away_as_events_unavailable():
             self._link.call(lambda client: client.set(self._checked, number))
 
     def _run(self, mode: str, events: Sequence[Event]) -> None:
-        with _away_as_events_unavailable():
+        with away_as_events_unavailable():
             self._link.run(_MEND, self._keys, _arguments(self._events_max, mode, events))
 
 
@@ -207,7 +207,8 @@ def _blocking(client: redis.Redis, command: Sequence[str | int], block_seconds: 
 
 
 @contextmanager
-def _away_as_events_unavailable() -> Iterator[None]:
+def away_as_events_unavailable() -> Iterator[None]:
+    """Say in the core's words that Redis is away."""
     try:
         yield
     except RedisUnavailableError as error:
