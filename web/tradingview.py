@@ -12,6 +12,7 @@ from flask import Response, current_app, g
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from app.adapters.metrics.instruments import SIGNALS_ANSWERED
 from app.domain.access import HOOK
 from app.settings import Settings
 from web import shapes
@@ -99,11 +100,12 @@ def tradingview(secret: str) -> Response:
         raise invalid(INVALID_SIGNAL, field_errors(error)) from error
     signals = read_signals(_as_signal(alert, query, producer), _intake(producer))
     [admission] = use_cases_of_app().admit_signals(signals)
+    SIGNALS_ANSWERED.labels(verdict=str(admission.verdict)).inc()
     g.log_fields = {"signals": 1, str(admission.verdict).lower(): 1}
     result: dict[str, Any] = {"signal_id": admission.signal_id, "verdict": admission.verdict}
-    return answer(
-        {"results": [result | ({} if admission.evicted is None else {"evicted": admission.evicted})]}, status=202
-    )
+    if admission.evicted is not None:
+        result["evicted"] = admission.evicted
+    return answer({"results": [result]}, status=202)
 
 
 def _hook(secret: str) -> str:
