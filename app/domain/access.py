@@ -72,7 +72,7 @@ class LoginAttempt:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedIn:
     """A new session; `secret` goes into the cookie and is kept nowhere."""
 
@@ -80,7 +80,7 @@ class LoggedIn:
     session: Session
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoginRefused:
     """Not logged in; `retry_after_seconds` when it was tried too often, else the credentials are wrong."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from app.domain.entry_size import with_size
@@ -80,14 +80,16 @@ def taken(facts: EntryFacts, judgement: Judgement) -> Taken:
     )
 
 
-@dataclass(slots=True)
 class Entered:
     """What decisions let into the market, in USDT; chases ask again for what their entry had asked for, and are left
     out of the sums."""
 
-    entries: int = 0
-    bought: Decimal = ZERO
-    sold: Decimal = ZERO
+    __slots__ = ("bought", "entries", "sold")
+
+    def __init__(self) -> None:
+        self.entries = 0
+        self.bought = ZERO
+        self.sold = ZERO
 
     @property
     def gross(self) -> Decimal:
@@ -110,28 +112,32 @@ class Entered:
             self.sold = exactly(self.sold, "+", decision.notional)
 
 
-@dataclass(slots=True)
 class Gate:
     """How often a gate denied, before and after; how often it began and how often it ceased to."""
 
-    denied_before: int = 0
-    denied_after: int = 0
-    denies_now: int = 0
-    passes_now: int = 0
+    __slots__ = ("denied_after", "denied_before", "denies_now", "passes_now")
+
+    def __init__(self) -> None:
+        self.denied_before = 0
+        self.denied_after = 0
+        self.denies_now = 0
+        self.passes_now = 0
 
 
-@dataclass(slots=True)
 class Comparison:
     """The sums over many decisions, filled one by one; `symbols` and `gates` are by name."""
 
-    compared: int = 0
-    changed: int = 0
-    outcomes_before: Counter[Outcome] = field(default_factory=Counter)
-    outcomes_after: Counter[Outcome] = field(default_factory=Counter)
-    gates: dict[str, Gate] = field(default_factory=dict)
-    before: Entered = field(default_factory=Entered)
-    after: Entered = field(default_factory=Entered)
-    symbols: dict[str, tuple[Entered, Entered]] = field(default_factory=dict)
+    __slots__ = ("after", "before", "changed", "compared", "gates", "outcomes_after", "outcomes_before", "symbols")
+
+    def __init__(self) -> None:
+        self.compared = 0
+        self.changed = 0
+        self.outcomes_before: Counter[Outcome] = Counter()
+        self.outcomes_after: Counter[Outcome] = Counter()
+        self.gates: dict[str, Gate] = {}
+        self.before = Entered()
+        self.after = Entered()
+        self.symbols: dict[str, tuple[Entered, Entered]] = {}
 
     def add(self, one: Compared) -> None:
         """Count one decision."""

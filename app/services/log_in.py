@@ -125,7 +125,7 @@ class LogIn:
         uow.commit()
         if previous is not None:
             self.forget_session(previous)
-        return LoggedIn(secret, session)
+        return LoggedIn(secret=secret, session=session)
 
 
 @dataclass(frozen=True, slots=True)

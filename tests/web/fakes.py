@@ -55,7 +55,7 @@ def a_session(name: str, role: Role) -> LoggedIn:
         seen_at=NOW,
         expires_at=datetime(2027, 1, 1, tzinfo=UTC),
     )
-    return LoggedIn(f"secret-of-{name}", session)
+    return LoggedIn(secret=f"secret-of-{name}", session=session)
 
 
 # Users by name; the password of each is `PASSWORD`.
