@@ -17,6 +17,7 @@ from prometheus_client.core import Metric
 
 from app.bootstrap import System, open_system
 from app.domain.health import Finding, Status
+from app.flow import Queue
 from app.health.metrics import LiveProcessesCollector, metrics_registry
 from app.ports import Progress
 from app.settings import Settings
@@ -107,7 +108,7 @@ def test_progress_and_queues_are_told_by_name(system: System) -> None:
     system.progress.note(Progress(name="orders@a", role="worker", facts={}))
     exist = families(system)
     assert [sample.labels for sample in exist["qt_progress_age_seconds"].samples] == [{"process": "orders@a"}]
-    assert {sample.labels["queue"] for sample in exist["qt_queue_length"].samples} == {"critical", "orders", "default"}
+    assert {sample.labels["queue"] for sample in exist["qt_queue_length"].samples} == {queue.value for queue in Queue}
 
 
 COUNTING_PROCESS = """
