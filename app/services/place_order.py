@@ -83,6 +83,8 @@ class PlaceOrder:
                 return None
             signal = stored.signal
             speak_of(signal.correlation_id)
+            # The time of the decision is that of its turn: what those before it wrote would lie in its future.
+            uow.ledger.lock_account()
             now = self.clock.now()
             if signal.expires_at <= now:
                 reason = "older than its time to live when a worker took it"

@@ -306,7 +306,8 @@ class Floor:
         assert stop is not None
         assert (stop.state, stop.trip_reason) == (EssState.ARMED, None)
         promises = check_promises(self.books(), self.ledger(), promised_signals=self.promised)
-        assert broken(promises) == {}
+        found = broken(promises)
+        assert found == {}, found
 
     def accepted(self, signal_id: str) -> list[Mapping[str, Any]]:
         """What the exchange took on for a signal."""
@@ -391,6 +392,12 @@ def _let_orders_flow(system: System) -> None:
         uow.control.add_policy(policy, author="test", reason="let orders flow", now=system.clock.now())
         uow.commit()
     system.refresh_symbols()
-    system.refresh_regimes()
     # A budget that begins with nothing makes everything that can wait wait a moment.
     wait_until(lambda: system.refresh_account() is not None, seconds=15, what="the account to be known")
+    wait_until(lambda: _knows_regimes(system), seconds=30, what="the regime of every symbol to be known")
+
+
+def _knows_regimes(system: System) -> bool:
+    system.refresh_regimes()
+    with system.unit_of_work() as uow:
+        return set(SYMBOLS) <= set(uow.protection.regimes())

@@ -15,6 +15,7 @@ from app.domain.policy import Stage
 from app.domain.signals import SignalState
 from app.ports import DatabaseUnavailableError, Rejected, RetryAfter, Unknown, Wait
 from tests.fakes.exchange import Fills, LosesReply
+from tests.fakes.postgres import FakeLedger
 from tests.support.desk import Desk
 from tests.support.units import CountedUnits
 
@@ -279,6 +280,24 @@ def test_fills_that_wait_for_budget_have_one_hint_pending_however_often_the_swee
     desk.budget.refuse(*[Wait(seconds=2.5, reason="weight")] * 500)
     order_id = desk.order_of("a").order_id
     assert max(pending_after(desk, lambda: desk.collect(order_id), "orders.collect_fills", 20)) == 1
+
+
+def test_a_decision_is_judged_by_the_time_of_its_turn_not_by_that_of_its_arrival(monkeypatch):
+    """While it queued, others decided: what they wrote must not lie in its future, and ages must not look younger."""
+    desk = Desk()
+    desk.dispatched(desk.signal("a"))
+    arrived_at = desk.clock.now()
+    lock = FakeLedger.lock_account
+
+    def after_a_while(ledger):
+        monkeypatch.setattr(FakeLedger, "lock_account", lock)
+        desk.clock.advance(1.5)
+        return lock(ledger)
+
+    monkeypatch.setattr(FakeLedger, "lock_account", after_a_while)
+    desk.place("a")
+    (decision,) = desk.database.state.decisions
+    assert decision.decided_at == arrived_at + timedelta(seconds=1.5)
 
 
 def test_an_entry_that_waits_for_budget_holds_no_lock_while_it_says_so():
