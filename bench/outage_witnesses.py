@@ -6,6 +6,7 @@ import json
 import random
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -81,7 +82,7 @@ class Producers:
                 self.promised[body["signal_id"]] = ended
 
 
-class Witness:
+class Witness(ABC):
     """Something that looks again and again in a thread of its own until it is told to stop."""
 
     pause_seconds = 0.0
@@ -101,8 +102,9 @@ class Witness:
         if self.failure is not None:
             raise self.failure
 
+    @abstractmethod
     def look(self) -> None:
-        raise NotImplementedError
+        """One look; an exception ends the looking and is raised by `stop`."""
 
     def _run(self) -> None:
         try:

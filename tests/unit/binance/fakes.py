@@ -48,7 +48,7 @@ class RecordingBudget:
         self.closed.append((seconds, reason))
 
     def set_limits(self, limits: RateLimits) -> None:
-        raise NotImplementedError
+        raise AssertionError("the client tells the budget what was used, never what its limits are")
 
 
 Script = Callable[[httpx.Request], httpx.Response]
