@@ -12,7 +12,8 @@ from app.bootstrap.streams import (
     open_streams,
     order_update_of,
 )
-from app.bootstrap.system import Adapters, System, open_system
+from app.bootstrap.system import Adapters, System
+from app.bootstrap.wiring import open_system
 
 __all__ = [
     "Adapters",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from app.adapters.embedded.private_file import write_private
 from app.adapters.postgres.migrate import migrate
-from app.bootstrap.system import System, open_system
+from app.bootstrap.system import System
+from app.bootstrap.wiring import open_system
 from app.domain.access import SCOPES
 from app.settings import Settings, SettingsError
 

@@ -7,7 +7,7 @@ from click import Abort
 from click.testing import CliRunner
 
 from app.bootstrap import open_panic, open_system
-from app.bootstrap.system import BUDGET_SHARE_OF_OTHERS, BUDGET_SHARES, SAFETY_SHARES
+from app.bootstrap.wiring import BUDGET_SHARE_OF_OTHERS, BUDGET_SHARES, SAFETY_SHARES
 from app.cli.failure import CommandFailure
 from app.cli.live_word import with_live_word
 from app.settings import Settings, SettingsError

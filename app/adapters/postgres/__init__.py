@@ -1,6 +1,7 @@
 """Postgres, the truth: tables, migrations, the unit of work and its repositories, read models."""
 
-from app.adapters.postgres import engine_tables  # the engine's tables are part of the schema, whoever asks for it
+# All are part of the schema, whoever asks for it.
+from app.adapters.postgres import access_tables, engine_tables, event_tables, protection_tables
 from app.adapters.postgres.engine import create_engine
 from app.adapters.postgres.migrate import DatabaseNewerThanCodeError, migrate
 from app.adapters.postgres.read_models import PostgresReadModels
@@ -11,7 +12,10 @@ __all__ = [
     "PostgresReadModels",
     "PostgresUnitOfWork",
     "PostgresUnitOfWorkFactory",
+    "access_tables",
     "create_engine",
     "engine_tables",
+    "event_tables",
     "migrate",
+    "protection_tables",
 ]

@@ -10,8 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
+from app.adapters.postgres.access_tables import login_attempts, login_links, sessions, users
 from app.adapters.postgres.column_types import Moment
-from app.adapters.postgres.tables import login_attempts, login_links, sessions, users
 from app.adapters.postgres.transaction import Row, Transaction
 from app.domain.access import LoginAttempt, LoginLink, Role, Session, User
 from app.ports import AccessRepository

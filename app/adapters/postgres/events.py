@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
+from app.adapters.postgres.event_tables import applied_events, events, strategy_outcomes
 from app.adapters.postgres.recordset import as_rows, recordset
-from app.adapters.postgres.tables import applied_events, events, signals, strategy_outcomes
+from app.adapters.postgres.tables import signals
 from app.adapters.postgres.transaction import Row, Transaction
 from app.domain.events import Event, EventType
 from app.domain.signals import SignalState

@@ -11,15 +11,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
+from app.adapters.postgres.protection_tables import PROTECTION_IS_LIVE, guards, market_regimes, protective_orders
 from app.adapters.postgres.recordset import as_rows, recordset
-from app.adapters.postgres.tables import (
-    PROTECTION_IS_LIVE,
-    guards,
-    market_regimes,
-    orders,
-    protective_orders,
-    signals,
-)
+from app.adapters.postgres.tables import orders, signals
 from app.adapters.postgres.transaction import Row, Transaction
 from app.domain.orders import OrderPurpose
 from app.domain.protection.levels import Guard

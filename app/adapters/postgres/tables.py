@@ -1,4 +1,7 @@
-"""Every table, as SQLAlchemy Core; migrations are held equal to this file by a test."""
+"""The tables of signals, orders, money and control; the other `*_tables.py` hold the rest of the schema.
+
+SQLAlchemy Core; migrations are held equal to all of them by a test.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
 from app.adapters.postgres.column_types import Moment, Money
-from app.domain.access import Role
 from app.domain.alerts import AlertChange
 from app.domain.ess import EssState
 from app.domain.health import Status
 from app.domain.orders import AttemptState, OrderPurpose, OrderState, OrderType, TimeInForce
-from app.domain.protection.orders import Leg, ProtectionState
-from app.domain.regimes import Regime
 from app.domain.signals import Side, SignalState
 
 metadata = sa.MetaData(
@@ -36,7 +36,8 @@ def _words(values: Iterable[StrEnum]) -> str:
     return ", ".join(f"'{value.value}'" for value in values)
 
 
-def _one_of(column: str, values: Iterable[StrEnum]) -> sa.CheckConstraint:
+def one_of(column: str, values: Iterable[StrEnum]) -> sa.CheckConstraint:
+    """The column holds one of the words; the constraint is named after the column."""
     return sa.CheckConstraint(f"{column} IN ({_words(values)})", name=column)
 
 
@@ -52,7 +53,6 @@ ATTEMPT_IS_OPEN = sa.text("attempts.state IN ('SENDING', 'UNKNOWN')")
 ATTEMPT_HAS_ENDED = sa.text("attempts.state NOT IN ('SENDING', 'UNKNOWN')")
 ALERT_IS_OPEN = sa.text("alerts.cleared_at IS NULL")
 ATTEMPT_WAS_TROUBLED = sa.text("(attempts.unknown_since IS NOT NULL OR attempts.state = 'NOT_SENT')")
-PROTECTION_IS_LIVE = sa.text("protective_orders.state IN ('SENDING', 'UNKNOWN', 'WORKING', 'TRIGGERED')")
 
 signals = sa.Table(
     "signals",
@@ -78,8 +78,8 @@ signals = sa.Table(
     sa.Column("dispatched_at", _time),
     sa.Column("decided_at", _time),
     sa.CheckConstraint("confidence >= 0 AND confidence <= 1", name="confidence_range"),
-    _one_of("side", Side),
-    _one_of("state", SignalState),
+    one_of("side", Side),
+    one_of("state", SignalState),
     # The sweeps and the credit count look only at what is not finished: partial indexes stay small for ever.
     sa.Index("ix_signals_queued", "received_at", postgresql_where=SIGNAL_IS_QUEUED),
     sa.Index("ix_signals_in_flight", "dispatched_at", postgresql_where=SIGNAL_IS_IN_FLIGHT),
@@ -109,9 +109,9 @@ orders = sa.Table(
     sa.Column("correlation_id", sa.Text, nullable=False),
     sa.Column("created_at", _time, nullable=False),
     sa.Column("ended_at", _time),
-    _one_of("side", Side),
-    _one_of("purpose", OrderPurpose),
-    _one_of("state", OrderState),
+    one_of("side", Side),
+    one_of("purpose", OrderPurpose),
+    one_of("state", OrderState),
     sa.CheckConstraint("quantity > 0", name="quantity_positive"),
     # The promise itself: the fills of all attempts never exceed what was approved.
     sa.CheckConstraint("executed_quantity <= quantity", name="never_overfilled"),
@@ -149,10 +149,10 @@ attempts = sa.Table(
     sa.Column("last_asked_at", _time),
     sa.Column("ended_at", _time),
     sa.UniqueConstraint("order_id", "number"),
-    _one_of("side", Side),
-    _one_of("order_type", OrderType),
-    _one_of("time_in_force", TimeInForce),
-    _one_of("state", AttemptState),
+    one_of("side", Side),
+    one_of("order_type", OrderType),
+    one_of("time_in_force", TimeInForce),
+    one_of("state", AttemptState),
     sa.CheckConstraint("quantity > 0", name="quantity_positive"),
     sa.CheckConstraint("executed_quantity <= quantity", name="never_overfilled"),
     # At most one attempt of an order is on its way at any time: the database itself refuses a second.
@@ -187,7 +187,7 @@ fills = sa.Table(
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("adopted", sa.Boolean, nullable=False),
     sa.Column("booked_at", _time, nullable=False, server_default=sa.func.now()),
-    _one_of("side", Side),
+    one_of("side", Side),
     sa.CheckConstraint("quantity > 0", name="quantity_positive"),
     sa.Index("ix_fills_order_id", "order_id"),
     sa.Index("ix_fills_traded_at", "traded_at"),
@@ -205,76 +205,6 @@ positions = sa.Table(
     sa.Column("stop_price", _money),
     sa.Column("target_price", _money),
     sa.Column("updated_at", _time),
-)
-
-guards = sa.Table(
-    "guards",
-    metadata,
-    sa.Column("symbol", sa.Text, primary_key=True),
-    sa.Column("side", sa.Text, nullable=False),
-    sa.Column("opened_at", _time, nullable=False),
-    sa.Column("entry_price", _money, nullable=False),
-    sa.Column("regime", sa.Text),
-    sa.Column("confidence", _money, nullable=False),
-    sa.Column("risk", _money, nullable=False),
-    sa.Column("stop_price", _money, nullable=False),
-    sa.Column("target_price", _money, nullable=False),
-    sa.Column("best_price", _money, nullable=False),
-    sa.Column("expires_at", _time, nullable=False),
-    sa.Column("updated_at", _time, nullable=False),
-    sa.Column("breakeven_at", _time),
-    sa.Column("uncovered_since", _time),
-    sa.Column("closing_because", sa.Text),
-    sa.Column("alarmed_at", _time),
-    sa.Column("refused_at", _time),
-    sa.Column("refusal", sa.Text),
-    _one_of("side", Side),
-    _one_of("regime", Regime),
-)
-
-protective_orders = sa.Table(
-    "protective_orders",
-    metadata,
-    sa.Column("client_algo_id", sa.Text, primary_key=True),
-    sa.Column("order_id", pg.UUID(as_uuid=True), nullable=False, unique=True),
-    sa.Column("symbol", sa.Text, nullable=False),
-    sa.Column("leg", sa.Text, nullable=False),
-    sa.Column("side", sa.Text, nullable=False),
-    sa.Column("quantity", _money, nullable=False),
-    sa.Column("trigger_price", _money, nullable=False),
-    sa.Column("signed_at_ms", sa.BigInteger, nullable=False),
-    sa.Column("recv_window_ms", sa.Integer, nullable=False),
-    sa.Column("state", sa.Text, nullable=False),
-    sa.Column("begun_at", _time, nullable=False),
-    sa.Column("exchange_order_id", sa.BigInteger),
-    sa.Column("cancel_requested_at", _time),
-    sa.Column("error_code", sa.Text),
-    sa.Column("error_message", sa.Text),
-    sa.Column("unknown_since", _time),
-    sa.Column("not_found_count", sa.Integer, nullable=False),
-    sa.Column("last_asked_at", _time),
-    sa.Column("ended_at", _time),
-    _one_of("leg", Leg),
-    _one_of("side", Side),
-    _one_of("state", ProtectionState),
-    sa.CheckConstraint("quantity > 0", name="quantity_positive"),
-    sa.Index("ix_protective_orders_live", "symbol", "begun_at", postgresql_where=PROTECTION_IS_LIVE),
-    sa.Index("ix_protective_orders_symbol_exchange_order_id", "symbol", "exchange_order_id"),
-)
-
-market_regimes = sa.Table(
-    "market_regimes",
-    metadata,
-    sa.Column("symbol", sa.Text, primary_key=True),
-    sa.Column("regime", sa.Text, nullable=False),
-    sa.Column("atr", _money, nullable=False),
-    sa.Column("close", _money, nullable=False),
-    sa.Column("usual", _money, nullable=False),
-    sa.Column("efficiency", _money, nullable=False),
-    sa.Column("candles", sa.Integer, nullable=False),
-    sa.Column("interval", sa.Text, nullable=False),
-    sa.Column("observed_at", _time, nullable=False),
-    _one_of("regime", Regime),
 )
 
 ledger_lines = sa.Table(
@@ -350,7 +280,7 @@ ess = sa.Table(
     sa.Column("held_because", sa.Text),
     sa.Column("policy_version", sa.BigInteger),
     sa.CheckConstraint("id = 1", name="one_row"),
-    _one_of("state", EssState),
+    one_of("state", EssState),
 )
 
 policies = sa.Table(
@@ -395,52 +325,6 @@ tokens = sa.Table(
     sa.Column("revoked_at", _time),
 )
 
-users = sa.Table(
-    "users",
-    metadata,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("role", sa.Text, nullable=False),
-    sa.Column("password_hash", sa.Text, nullable=False),
-    sa.Column("created_at", _time, nullable=False),
-    sa.Column("password_changed_at", _time, nullable=False),
-    _one_of("role", Role),
-)
-
-# Not bound to users: the machine's own operator logs in by a link, without a password.
-sessions = sa.Table(
-    "sessions",
-    metadata,
-    sa.Column("session_hash", sa.Text, primary_key=True),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("role", sa.Text, nullable=False),
-    sa.Column("created_at", _time, nullable=False),
-    sa.Column("seen_at", _time, nullable=False),
-    sa.Column("expires_at", _time, nullable=False),
-    _one_of("role", Role),
-    sa.Index("ix_sessions_name", "name"),
-)
-
-login_links = sa.Table(
-    "login_links",
-    metadata,
-    sa.Column("link_hash", sa.Text, primary_key=True),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("role", sa.Text, nullable=False),
-    sa.Column("created_at", _time, nullable=False),
-    sa.Column("expires_at", _time, nullable=False),
-    _one_of("role", Role),
-)
-
-login_attempts = sa.Table(
-    "login_attempts",
-    metadata,
-    sa.Column("number", sa.BigInteger, sa.Identity(always=True), primary_key=True),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("address", sa.Text, nullable=False),
-    sa.Column("at", _time, nullable=False),
-    sa.Index("ix_login_attempts_at", "at"),
-)
-
 reconciliations = sa.Table(
     "reconciliations",
     metadata,
@@ -475,37 +359,7 @@ alerts = sa.Table(
     sa.Column("occurrences", sa.Integer, nullable=False),
     sa.Column("last_change", sa.Text, nullable=False),
     sa.Column("delivered", pg.JSONB, nullable=False),  # channel -> the newest revision delivered
-    _one_of("status", Status),
-    _one_of("last_change", AlertChange),
+    one_of("status", Status),
+    one_of("last_change", AlertChange),
     sa.Index("ix_alerts_open", "sequence", postgresql_where=ALERT_IS_OPEN),
-)
-
-events = sa.Table(
-    "events",
-    metadata,
-    sa.Column("number", sa.BigInteger, sa.Identity(always=True), primary_key=True),
-    sa.Column("event_id", sa.Text, nullable=False),
-    sa.Column("type", sa.Text, nullable=False),
-    sa.Column("at", _time, nullable=False),
-    sa.Column("subject", sa.Text),
-    sa.Column("payload", pg.JSONB, nullable=False),
-    sa.Column("recorded_at", _time, nullable=False, server_default=sa.func.clock_timestamp()),
-    sa.Index("ix_events_subject_number", "subject", "number"),
-)
-
-applied_events = sa.Table(
-    "applied_events",
-    metadata,
-    sa.Column("consumer", sa.Text, primary_key=True),
-    sa.Column("event_id", sa.Text, primary_key=True),
-    sa.Column("applied_at", _time, nullable=False, server_default=sa.func.now()),
-    sa.Index("ix_applied_events_applied_at", "applied_at"),
-)
-
-strategy_outcomes = sa.Table(
-    "strategy_outcomes",
-    metadata,
-    sa.Column("strategy", sa.Text, primary_key=True),
-    sa.Column("state", sa.Text, primary_key=True),
-    sa.Column("signals", sa.BigInteger, nullable=False),
 )

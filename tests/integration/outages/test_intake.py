@@ -20,7 +20,7 @@ import pytest
 from app.adapters.disk.buffer import Bounds
 from app.adapters.postgres import migrate
 from app.adapters.postgres.engine import ANSWER_SECONDS_MAX
-from app.bootstrap import system as bootstrap
+from app.bootstrap import wiring as bootstrap
 from app.domain.signals import SignalState
 from app.ports import DatabaseUnavailableError, EventsUnavailableError
 from tests.integration.outages.door import Door, open_door
