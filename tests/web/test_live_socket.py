@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from tests.support.waiting import wait_until
 from tests.web.fakes import FakeEvents, FakeSystem
 from tests.web.live_server import Reader, dashboard, served
 from web.live import hub as hub_module
+from web.live.hub import GOING_AWAY
+from web.live.outgoing import OutgoingSocket
 
 SIGNAL = EventType.SIGNAL_RECEIVED
 
@@ -335,6 +338,27 @@ def test_stopping_says_goodbye(application: Flask, tmp_path: Path) -> None:
             connection.recv(timeout=5)
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1001
+
+
+def test_a_client_that_arrives_as_we_stop_is_told_goodbye_before_it_is_cut_off(
+    application: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = application.extensions["dashboard_hub"]
+    start_thread = hub._start_thread
+
+    def start_and_stop() -> None:
+        """The server stops right after the hub has taken the client on."""
+        start_thread()
+        hub._stopping.set()
+
+    monkeypatch.setattr(hub, "_start_thread", start_and_stop)
+    ours, theirs = socket.socketpair()
+    with closing(theirs), closing(OutgoingSocket(ours)) as outgoing:
+        client = hub.join(outgoing, after=None)
+        theirs.settimeout(5)
+        assert theirs.recv(64)[2:4] == GOING_AWAY.to_bytes(2, "big")
+        hub.leave(client)
+        hub.stop()
 
 
 def test_a_plain_request_is_told_to_upgrade(application: Flask) -> None:

@@ -62,9 +62,10 @@ class Hub:
     def __init__(self, source: EventSource, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._source = source
         self._clock = clock
-        self._lock = threading.Lock()  # guards the thread's start and the count of clients
+        self._lock = threading.Lock()  # guards the thread's start and end, who arrives, and the count of clients
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
+        self._has_parted = False  # we stop, and everybody who came before was told goodbye
         self._arriving: deque[Client] = deque()
         self._clients: list[Client] = []
         self._client_count = 0
@@ -102,11 +103,13 @@ class Hub:
         with self._lock:
             self._client_count += 1
             WEBSOCKET_CLIENTS.set(self._client_count)
-            self._arriving.append(client)
-            if self._thread is None:
-                self._start_thread()
-        if self._stopping.is_set():
-            client.socket.abort()  # the thread may not look again
+            is_too_late = self._has_parted
+            if not is_too_late:
+                self._arriving.append(client)
+                if self._thread is None:
+                    self._start_thread()
+        if is_too_late:
+            client.socket.abort()  # nobody will look again
         return client
 
     def leave(self, client: Client) -> None:
@@ -369,8 +372,10 @@ class Hub:
     def _part_with_all(self) -> None:
         """We stop: a goodbye, a moment for the answers, then the end."""
         begun = self._clock()
-        self._clients.extend(self._arriving)
-        self._arriving.clear()
+        with self._lock:
+            self._clients.extend(self._arriving)
+            self._arriving.clear()
+            self._has_parted = self._stopping.is_set()
         self._part_with(GOING_AWAY, "server stops", begun)
         while self._clients and self._clock() - begun < CLOSE_SECONDS_MAX:
             self._clients = [client for client in self._clients if not client.has_left]
