@@ -8,9 +8,10 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 import sqlalchemy as sa
@@ -82,8 +83,14 @@ class Server:
         return True
 
     def kill(self) -> None:
-        self.process.kill()
+        """All of it: a backend lives on for a moment after its postmaster, and would still answer."""
+        everything = [*psutil.Process(self.process.pid).children(recursive=True), psutil.Process(self.process.pid)]
+        for one in everything:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
         self.process.wait(10)
+        _, alive = psutil.wait_procs(everything, timeout=10)
+        assert not alive
 
     def start_again(self) -> None:
         self.process = self._spawn()

@@ -153,6 +153,7 @@ def test_an_expired_listen_key_is_replaced() -> None:
 
     with streaming(script) as server, listening(server) as (_, events, _run):
         wait_until(lambda: len(gaps(events)) == 2, seconds=WAIT, what="a second connection")
+        wait_until(lambda: len(server.paths) == 2, seconds=WAIT, what="its path")
         assert server.paths[-1].endswith("2")
 
 
