@@ -117,7 +117,14 @@ def process_table(
         ),
         python(
             "flower",
-            *("celery", "-A", "tasks.app", "flower", f"--port={settings.flower_port}", f"--address={LOOPBACK}"),
+            *(
+                "celery",
+                "-A",
+                "tasks.app",
+                "flower",
+                f"--port={settings.flower_port}",
+                f"--address={settings.bind_host}",
+            ),
             probe=answers_http(f"{urls['flower']}/healthcheck"),
             after=server_names,
             environment={
@@ -138,7 +145,7 @@ def system_urls(settings: Settings, exchange: Exchange) -> dict[str, str]:
     return {
         "web": f"http://{host}:{settings.web_port}",
         "health": f"http://{host}:{settings.health_port}",
-        "flower": f"http://{LOOPBACK}:{settings.flower_port}",
+        "flower": f"http://{host}:{settings.flower_port}",
         "exchange": exchange.rest_url,
     }
 

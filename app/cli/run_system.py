@@ -149,7 +149,7 @@ def _wanted_ports(settings: Settings, exchange: Exchange) -> dict[str, tuple[str
     wanted = {
         "QT_WEB_PORT": (settings.bind_host, settings.web_port),
         "QT_HEALTH_PORT": (settings.bind_host, settings.health_port),
-        "QT_FLOWER_PORT": (LOOPBACK, settings.flower_port),
+        "QT_FLOWER_PORT": (settings.bind_host, settings.flower_port),
     }
     if exchange.is_paper:
         wanted["QT_EXCHANGE_PORT"] = (LOOPBACK, settings.exchange_port)

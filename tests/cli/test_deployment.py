@@ -137,6 +137,9 @@ def test_only_what_people_open_is_published_and_only_on_loopback(secrets: Path, 
         port = getattr(settings, field)
         assert published[name] == [f"127.0.0.1:{port}:{port}"]
         assert settings.bind_host == "0.0.0.0"
+        spec = specification_of(name, secrets, tmp_path)
+        told = (*spec.command, spec.environment["QT_BIND_HOST"] if name == "web" else "")
+        assert any("0.0.0.0" in word for word in told), "published, but nobody listens there"
 
 
 def test_made_secrets_are_what_compose_reads_and_lead_to_its_services(secrets: Path) -> None:
