@@ -248,8 +248,14 @@ class SimulatedMarket:
     def funding_rate_at(self, symbol: str, funding_ms: int) -> Decimal:
         """Rate that was (or will be) paid at a funding time of the symbol."""
         period = funding_ms // self._funding_interval_ms(symbol)
-        hours = self._parameters[symbol].funding_interval_hours
-        return funding_rate(seed=self._seed, symbol=symbol, period=period, interval_hours=hours)
+        parameters = self._parameters[symbol]
+        return funding_rate(
+            seed=self._seed,
+            symbol=symbol,
+            period=period,
+            interval_hours=parameters.funding_interval_hours,
+            hot_share=parameters.funding_hot_share,
+        )
 
     def _funding_interval_ms(self, symbol: str) -> int:
         """Exchange time between two payments: the symbol's hours, shortened by the speed, never below a second."""
