@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from app.bootstrap.exchange import live_word
 from app.cli.failure import CommandFailure
 from app.domain.policy import Stage
 from app.settings import Settings
@@ -16,6 +15,9 @@ def with_live_word(settings: Settings) -> Settings:
     """The settings with the word of stage LIVE; any other stage asks for nothing. A wrong word ends the command."""
     if settings.stage is not Stage.LIVE:
         return settings
+    # Only here: joining the parts costs a second, and every other `up` refuses or starts without.
+    from app.bootstrap.exchange import live_word
+
     word = live_word(settings.exchange_url or OWN_EXCHANGE)
     if settings.live_word is None:
         click.echo(f"stage LIVE: orders go to {word.partition(' ')[2]}, with the money of its account", err=True)

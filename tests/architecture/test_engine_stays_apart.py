@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("numpy", "scipy", "xgboost", "lightgbm", "onnxruntime", "torch", "app.domain.ensemble.series")
 LOADS = """
 import sys
-import tasks.app, web.application, app.bootstrap, app.health.application, app.listener
+import tasks.app, web.application, app.bootstrap.wiring, app.health.application, app.listener
 tasks.app.app.loader.import_default_modules()
 print(*[name for name in sys.modules if name in {heavy}])
 """

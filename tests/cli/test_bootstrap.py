@@ -142,6 +142,12 @@ def test_it_is_not_bent_by_the_callers_python_settings(installed_once: Checkout,
     assert bent.call("status") == (0, "command status tiny 1.0\n", "")
 
 
+def test_byte_code_is_kept_whatever_the_caller_prefers(checkout: Checkout) -> None:
+    checkout.extra = {"PYTHONDONTWRITEBYTECODE": "1"}
+    assert checkout.call("status")[0] == 0
+    assert list((checkout.root / "app").rglob("*.pyc"))
+
+
 def test_a_changed_lock_file_is_installed_by_the_next_call(checkout: Checkout) -> None:
     checkout.call("status")
     checkout.lock("2.0")
