@@ -11,7 +11,8 @@ LOADS = """
 import sys
 from app.bootstrap import open_panic
 import app.cli.panic
-print(*sorted({name.partition('.')[0] for name in sys.modules} & {'alembic', 'celery', 'flask', 'psycopg', 'sqlalchemy'}))
+heavy = {'alembic', 'celery', 'flask', 'psycopg', 'sqlalchemy'}
+print(*sorted(heavy & {name.partition('.')[0] for name in sys.modules}))
 print(*sorted(name for name in sys.modules if name.startswith(('app.adapters.postgres', 'app.adapters.celery'))))
 """
 
