@@ -103,6 +103,14 @@ class Fleet:
         for worker in self.workers:
             wait_until(worker.ready_file.exists, seconds=READY_SECONDS_MAX, what="a further worker to be ready")
 
+    def replace_dead(self) -> None:
+        """Wake those that a broken case left frozen, and start others for those that are gone."""
+        for number, worker in enumerate(self.workers):
+            if worker.process.poll() is None:
+                worker.wake()
+            else:
+                self.workers[number] = start_worker(self._arena, f"worker-orders-{number + 2}")
+
     def stop(self) -> None:
         """Kill those that still run."""
         for worker in self.workers:

@@ -5,7 +5,8 @@ again: with nothing wrong, with an exchange that holds requests back, with Redis
 frozen between its durable attempt and the wire that is woken after the acknowledgement, and with every process killed
 after the trip. The exchange's own ledger judges: an entry that it accepted or traded between an acknowledgement and
 the next arming breaks the proof. Run:
-`python -m bench.stop_proof --trips 200 [--seed N] [--first I] [--json]`; exit code 0 when it holds.
+`python -m bench.stop_proof --trips 200 [--seed N] [--first I | --cases 23,61] [--json]`; exit code 0 when it holds. A
+case that cannot be carried to its end counts as broken; the system is brought to rest and the next case is played.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ FREEZE_SECONDS_MAX = 10.0
 SAFE_SECONDS_MAX = 150.0  # a flatten without Redis may have to wait for the next minute of its order budget
 ARMED_SECONDS_MAX = 150.0  # longer than the minute after which an exhausted rate budget is whole again
 REST_SECONDS_MAX = 90.0
+BROKEN_MAX = 10  # then something is wrong with more than a case
 POLL_SECONDS = 0.05
 WATCH_SECONDS = 0.7  # under the flood, after the acknowledgement
 WATCH_AFTER_WAKING_SECONDS = 3.0  # longer than a request is valid for
@@ -53,7 +55,7 @@ Stop = Mapping[str, Any]  # as `GET /api/ess` tells it
 
 
 class BrokenError(Exception):
-    """The proof could not go on; the text says what did not come."""
+    """A case could not go on; the text says what did not come."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,6 +97,7 @@ class Proof:
 
     seed: int
     trips: list[Trip] = field(default_factory=list)
+    broken: dict[int, str] = field(default_factory=dict)  # cases that did not come to their end, and why
     promises: Sequence[Promise] = ()
     by_itself: list[str] = field(default_factory=list)
     problem: str | None = None
@@ -105,7 +108,7 @@ class Proof:
     def holds(self) -> bool:
         """Whether every trip and every promise held."""
         each = [trip.holds for trip in self.trips] + [promise.holds for promise in self.promises]
-        return self.problem is None and bool(self.trips) and all(each)
+        return self.problem is None and not self.broken and bool(self.trips) and all(each)
 
 
 class Prover:
@@ -126,6 +129,7 @@ class Prover:
             self._wait_flowing()
             time.sleep(case.flow_seconds)
             release = self._begin_fault(case, faults)
+            faults.callback(release)  # also when the case breaks; a second time it changes nothing
             if case.lead_seconds > 0:
                 time.sleep(case.lead_seconds)
             trip = self._trip(case)
@@ -155,6 +159,12 @@ class Prover:
         flood.promised = self.promised
         flood.start()
         return flood
+
+    def recover(self) -> None:
+        """After a case that broke: nothing is wrong any more and the stop is armed, or `BrokenError`."""
+        self._arena.heal_exchange()
+        self._fleet.replace_dead()
+        self._arm()
 
     # ---------------------------------------------------------------------------------------------- faults
 
@@ -286,9 +296,15 @@ class Prover:
 
 
 def prove(
-    *, seed: int, trips: int, first: int, per_second: float, with_restart: bool, keep: bool, tell: Callable[[str], None]
+    *,
+    seed: int,
+    numbers: Sequence[int],
+    per_second: float,
+    with_restart: bool,
+    keep: bool,
+    tell: Callable[[str], None],
 ) -> Proof:
-    """Play the cases `first` to `first + trips - 1` of the seed on a system of their own, and judge them."""
+    """Play the cases of the seed that have these numbers on a system of their own, and judge them."""
     proof = Proof(seed=seed)
     began = time.monotonic()
     load_before = psutil.getloadavg()[0]
@@ -297,12 +313,12 @@ def prove(
         with open_fleet(arena) as fleet:
             prover = Prover(arena, fleet, proof, per_second)
             try:
-                for number in range(first, first + trips):
-                    case = case_of(seed, number, with_restart=with_restart)
-                    proof.trips.append(prover.play(case))
-                    tell(_line(proof.trips[-1]))
+                for number in numbers:
+                    _play(prover, case_of(seed, number, with_restart=with_restart), proof, tell)
+                    if len(proof.broken) >= BROKEN_MAX:
+                        raise BrokenError(f"{BROKEN_MAX} cases broken, the rest is not played")
             except (BrokenError, ArenaError, httpx.HTTPError, KeyboardInterrupt) as error:
-                proof.problem = f"case {first + len(proof.trips)}: {error!r}"
+                proof.problem = f"after {len(proof.trips)} trips: {error!r}"
             arena.heal_exchange()
             restless = _come_to_rest(arena)
         proof.problem = proof.problem or restless
@@ -313,6 +329,17 @@ def prove(
     proof.seconds = time.monotonic() - began
     proof.load = (load_before, psutil.getloadavg()[0])
     return proof
+
+
+def _play(prover: Prover, case: Case, proof: Proof, tell: Callable[[str], None]) -> None:
+    """One case; one that breaks is counted, and the system is brought back to an armed stop for the next."""
+    try:
+        proof.trips.append(prover.play(case))
+        tell(_line(proof.trips[-1]))
+    except (BrokenError, httpx.HTTPError) as error:
+        proof.broken[case.number] = f"{case.kind}{' + flatten' if case.flatten else ''}: {error}"
+        tell(f"case {case.number}: BROKEN: {proof.broken[case.number]}")
+        prover.recover()
 
 
 def _come_to_rest(arena: Arena) -> str | None:
@@ -362,13 +389,15 @@ def print_proof(proof: Proof, console: Console) -> None:
         by_kind[trip.case.kind].append(trip)
     names = ("tripped", "no new entry", "safe", "flat")
     title = f"seed {proof.seed}: {len(proof.trips)} trips; seconds after the trip (its own: after being asked for)"
-    table = Table("while", "trips", "late entries", *(f"{name} p50 / max" for name in names), title=title)
+    table = Table("while", "trips", "late entries", *(f"{name} p50 / p95 / max" for name in names), title=title)
     for kind, trips in [*by_kind.items(), ("all", proof.trips)]:
         late = sum(len(trip.late) + len(trip.not_flat) for trip in trips)
         cells = []
         for name in names:
             values = [value for trip in trips if (value := trip.seconds[name]) is not None]
-            cells.append(f"{at_share(values, 0.5):.2f} / {max(values):.2f}" if values else "-")
+            cells.append(
+                f"{at_share(values, 0.5):.2f} / {at_share(values, 0.95):.2f} / {max(values):.2f}" if values else "-"
+            )
         table.add_row(kind, str(len(trips)), f"[{'red' if late else 'green'}]{late}[/]", *cells)
     console.print(table)
     for promise in proof.promises:
@@ -378,6 +407,8 @@ def print_proof(proof: Proof, console: Console) -> None:
     for trip in proof.trips:
         for line in (*trip.late, *trip.not_flat):
             console.print(f"[red]case {trip.case.number} ({trip.case.kind}): {line}[/]")
+    for number, why in proof.broken.items():
+        console.print(f"[red]case {number} BROKEN: {why}[/]")
     for reason in proof.by_itself:
         console.print(f"tripped by itself: {reason}")
     held = sum(trip.mid_send is not None for trip in proof.trips)
@@ -394,6 +425,7 @@ def as_json(proof: Proof) -> Mapping[str, Any]:
         "seed": proof.seed,
         "holds": proof.holds,
         "problem": proof.problem,
+        "broken": {str(number): why for number, why in proof.broken.items()},
         "seconds": proof.seconds,
         "load": proof.load,
         "by_itself": proof.by_itself,
@@ -411,6 +443,7 @@ def main() -> None:
     parser.add_argument("--trips", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="the number of the first case, to run some again")
+    parser.add_argument("--cases", help="these cases alone, by their numbers, e.g. 23,61")
     parser.add_argument("--rate", type=float, default=20.0, help="signals a second")
     parser.add_argument("--without-restart", action="store_true", help="kill no whole system")
     parser.add_argument("--keep", action="store_true", help="keep the state directory, logs and all")
@@ -421,8 +454,11 @@ def main() -> None:
         signal.signal(number, signal.default_int_handler)
     proof = prove(
         seed=asked.seed,
-        trips=asked.trips,
-        first=asked.first,
+        numbers=(
+            [int(number) for number in asked.cases.split(",")]
+            if asked.cases
+            else range(asked.first, asked.first + asked.trips)
+        ),
         per_second=asked.rate,
         with_restart=not asked.without_restart,
         keep=asked.keep,

@@ -22,6 +22,7 @@ from app.adapters.metrics.counting_publisher import CountingPublisher
 from app.adapters.passwords import Argon2Passwords
 from app.adapters.postgres.engine import create_engine
 from app.adapters.postgres.model_registry import PostgresModelRegistry
+from app.adapters.postgres.orders_begun import OrdersBegun
 from app.adapters.postgres.outage_gate import GuardedUnitOfWorkFactory, OutageGate
 from app.adapters.postgres.read_models import PostgresReadModels
 from app.adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
@@ -109,14 +110,15 @@ BUDGET_SHARES = {
     "listener": Fraction(1, 16),
 }
 BUDGET_SHARE_OF_OTHERS = Fraction(1, 64)  # web, health, the AI engine's worker, a command: four at most
-# The same of the weight, which entries do not cost, and of what Redis never gives out: cancels, and exits in the first
-# minute without it.
+# The same of the weight, which entries do not cost: cancels, questions, housekeeping.
 SAFETY_SHARES = {
     "worker-critical": Fraction(1, 2),
     "worker-orders": Fraction(1, 8),
-    "worker-default": Fraction(1, 8),
+    "worker-default": Fraction(1, 4),  # without account and books being looked at no stop is armed again
     "listener": Fraction(1, 16),
 }
+# The same of the orders that only exits and protective orders may take. One process makes them, so it has nearly all.
+EXIT_SHARES = {"worker-critical": Fraction(57, 64)}
 # Events tell of what Postgres knows: the newest are kept. Signals were promised: what does not fit is refused.
 EVENT_BUFFER_BOUNDS = Bounds(records_max=10_000, bytes_max=256 << 20)
 ALERT_JOURNAL_BOUNDS = Bounds(bytes_max=16 << 20)
@@ -160,10 +162,16 @@ def open_system(
         event_buffer,
         on_kept=lambda: replaying.wake(),
     )
+    process_share, safety_share, exit_share = (
+        shares.get(process, BUDGET_SHARE_OF_OTHERS) / settings.rate_budget_machines
+        for shares in (BUDGET_SHARES, SAFETY_SHARES, EXIT_SHARES)
+    )
     budget = RedisRateBudget(
         link,
-        process_share=BUDGET_SHARES.get(process, BUDGET_SHARE_OF_OTHERS) / settings.rate_budget_machines,
-        safety_share=SAFETY_SHARES.get(process, BUDGET_SHARE_OF_OTHERS) / settings.rate_budget_machines,
+        process_share=process_share,
+        safety_share=safety_share,
+        exit_share=exit_share,
+        orders_begun=OrdersBegun(engine, clock),
         ban_file=settings.state_dir / RATE_GATE_FILE,
     )
     rest = open_exchange(settings, budget)
@@ -254,6 +262,7 @@ def open_system(
         event_buffer.close()
         alert_journal.close()
         rest.close()
+        budget.stop_telling()
         engine.dispose()
         link.close()
         reading_link.close()

@@ -11,10 +11,12 @@ from app.ports.exchange import RateLimits
 
 class Lane(StrEnum):
     """Who asks for budget: ENTRY (entries, and whatever else can wait) may not touch the reserve; BOOKS (what was
-    executed and is not booked yet) may take half of what SAFETY (cancels, exits, open questions, the stop) may."""
+    executed and is not booked yet) and PROTECTION (stops and targets) may take half of what SAFETY (cancels, exits,
+    open questions, the emergency stop) may."""
 
     ENTRY = "ENTRY"
     BOOKS = "BOOKS"
+    PROTECTION = "PROTECTION"
     SAFETY = "SAFETY"
 
 

@@ -105,9 +105,11 @@ class AcknowledgeTrip:
 
         What protects a position stays until the exchange shows that there is none left to protect.
         """
+        everything = stop.flatten_requested
+        if everything and is_flat and not self._cancel_protection():
+            return False
         if self.budget.acquire(weight=OPEN_ORDERS_WEIGHT, orders=0, lane=Lane.SAFETY) is not None:
             return False
-        everything = stop.flatten_requested
         resting = {order.symbol for order in self.exchange.open_orders() if everything or not order.reduce_only}
         for symbol in sorted(resting):
             if self.budget.acquire(weight=CANCEL_ORDERS_WEIGHT, orders=0, lane=Lane.SAFETY) is not None:
@@ -126,6 +128,19 @@ class AcknowledgeTrip:
             resting |= protecting
         # Seen empty, not assumed empty: the next run asks again after a cancel.
         return not resting
+
+    def _cancel_protection(self) -> bool:
+        """Cancel, symbol by symbol, what we know to protect nothing any more; False without budget for all of it.
+
+        A look at the exchange costs as much as forty cancels: it comes afterwards, and is then the only one.
+        """
+        with self.unit_of_work() as uow:
+            symbols = {order.symbol for order in uow.protection.live(limit=ROWS_MAX)}
+        for symbol in sorted(symbols):
+            if self.budget.acquire(weight=CANCEL_ALL_WEIGHT, orders=0, lane=Lane.SAFETY) is not None:
+                return False
+            self.exchange.cancel_all(symbol)
+        return True
 
     def _flatten(self) -> bool:
         """Exit what the exchange reports until it reports nothing; False when something is left for the next run."""

@@ -28,7 +28,7 @@ from app.services import announcements
 from app.services.begin_attempt import RECV_WINDOW_MS
 from app.services.exit_position import ExitPosition
 from app.services.policy_cache import PolicyCache
-from app.services.protection_facts import Surroundings, exiting_symbols, protection_facts
+from app.services.protection_facts import Surroundings, exiting_symbols, is_left_to_the_flatten, protection_facts
 from app.services.settle_protection import SettleProtection, show_levels
 
 log = structlog.get_logger(__name__)
@@ -96,6 +96,8 @@ class ProtectPosition:
         with self.unit_of_work() as uow:
             position = uow.ledger.lock_position(symbol)
             now = self.clock.now()
+            if is_left_to_the_flatten(uow, now):
+                return None
             facts = protection_facts(
                 uow,
                 position,
@@ -120,7 +122,7 @@ class ProtectPosition:
         begun = []
         for leg in step.place:
             # Budget first, timestamp after: waiting never ages a signature.
-            wait = self.budget.acquire(weight=0, orders=1, lane=Lane.SAFETY)
+            wait = self.budget.acquire(weight=0, orders=1, lane=Lane.PROTECTION)
             if wait is not None:
                 log.warning("protection_waits_for_budget", symbol=symbol, reason=wait.reason, seconds=wait.seconds)
                 break

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
+from app.domain.ess import EssState
 from app.domain.market import SymbolRules
 from app.domain.money import ZERO
 from app.domain.orders import OrderPurpose, OrderState
@@ -18,6 +19,9 @@ from app.ports import MarketData, UnitOfWork
 from app.services.policy_cache import PolicyCache
 
 ROWS_MAX = 1_000
+# A flatten has everything of a position's exit for itself for so long: neither orders nor weight are spent on the
+# protection of what is about to be closed. What then is still open has waited too long to stay bare.
+FLATTEN_FIRST_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +43,14 @@ class Surroundings:
             if (now - quote.observed_at).total_seconds() <= age_max
         }
         return cls(marks=marks, policy=policy)
+
+
+def is_left_to_the_flatten(uow: UnitOfWork, now: datetime) -> bool:
+    """Whether the emergency stop is closing every position at this moment."""
+    stop = uow.control.ess()
+    if stop is None or stop.state is not EssState.TRIPPED or not stop.flatten_requested or stop.safe_at is not None:
+        return False
+    return stop.tripped_at is not None and now - stop.tripped_at < timedelta(seconds=FLATTEN_FIRST_SECONDS)
 
 
 def exiting_symbols(uow: UnitOfWork) -> frozenset[str]:

@@ -36,6 +36,7 @@ FUNDING_FEE = "FUNDING_FEE"
 BESIDE_FILLS = (FUNDING_FEE, "TRANSFER", "INSURANCE_CLEAR")
 SETTLEMENT_ASSET = "USDT"
 SYSTEM = "reconciliation"
+WAITS_AT_MOST = timedelta(seconds=20)  # a third of the time after which the last comparison counts as none
 PASS_GAP = timedelta(seconds=2)
 EVERYTHING = "*"  # no symbol: something moved that only the wallet shows
 
@@ -56,7 +57,7 @@ class Reconcile:
 
     def __call__(self) -> Sequence[Difference]:
         """What differs after everything missing was adopted; empty when the books agree, or without budget to look."""
-        if self.budget.acquire(weight=LOOK_WEIGHT, orders=0, lane=Lane.ENTRY) is not None:
+        if not self._take_budget(LOOK_WEIGHT):
             return []
         before = self._our_books()
         their_positions = {each.symbol: each.quantity for each in self.exchange.positions()}
@@ -73,6 +74,16 @@ class Reconcile:
         found = at_rest(found, moving=moving)
         self._conclude(found)
         return found
+
+    def _take_budget(self, weight: int) -> bool:
+        """It can wait, so the reserve is not touched; until it has waited for so long that the stop would not know."""
+        if self.budget.acquire(weight=weight, orders=0, lane=Lane.ENTRY) is None:
+            return True
+        with self.unit_of_work() as uow:
+            last = uow.control.last_reconciliation()
+        if last is not None and self.clock.now() - last.at <= WAITS_AT_MOST:
+            return False
+        return self.budget.acquire(weight=weight, orders=0, lane=Lane.BOOKS) is None
 
     def _our_books(self) -> _Books:
         with self.unit_of_work() as uow:
@@ -101,7 +112,7 @@ class Reconcile:
         # The newest page closes a hole anywhere in it; older ones are read on from the last trade we know.
         start: int | None = None
         for _ in range(PAGES_MAX):
-            if self.budget.acquire(weight=TRADES_WEIGHT, orders=0, lane=Lane.ENTRY) is not None:
+            if not self._take_budget(TRADES_WEIGHT):
                 return False
             trades = self.exchange.trades(symbol, from_id=start, limit=TRADES_PAGE)
             for trade in self._since_opening(trades):
@@ -143,7 +154,7 @@ class Reconcile:
 
     def _income(self, since: datetime, *, kind: str | None) -> Sequence[ExchangeIncome] | None:
         """One page; None without budget."""
-        if self.budget.acquire(weight=INCOME_WEIGHT, orders=0, lane=Lane.ENTRY) is not None:
+        if not self._take_budget(INCOME_WEIGHT):
             return None
         return self.exchange.income(since=since, kind=kind, limit=INCOME_PAGE)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -20,6 +20,7 @@ log = structlog.get_logger(__name__)
 ACCOUNT_WEIGHT = 5
 POSITIONS_WEIGHT = 5
 SETTLEMENT_ASSET = "USDT"
+WAITS_AT_MOST = timedelta(seconds=15)  # a quarter of the age after which the account counts as not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +34,11 @@ class RefreshAccount:
 
     def __call__(self) -> AccountSnapshot | None:
         """The snapshot stored; None when there was no budget for asking."""
-        # It can wait: what is kept back for exits and for open questions is not spent on it.
-        if self.budget.acquire(weight=ACCOUNT_WEIGHT, orders=0, lane=Lane.ENTRY) is not None:
+        if not self._take_budget(ACCOUNT_WEIGHT):
             return None
         held: Sequence[ExchangePosition] = ()
         if self._is_untouched():
-            if self.budget.acquire(weight=POSITIONS_WEIGHT, orders=0, lane=Lane.ENTRY) is not None:
+            if not self._take_budget(POSITIONS_WEIGHT):
                 return None
             held = self.exchange.positions()
         snapshot = self.exchange.account()
@@ -72,6 +72,16 @@ class RefreshAccount:
             )
             uow.commit()
         return snapshot
+
+    def _take_budget(self, weight: int) -> bool:
+        """It can wait, so the reserve is not touched; until it has waited for so long that the stop would not know."""
+        if self.budget.acquire(weight=weight, orders=0, lane=Lane.ENTRY) is None:
+            return True
+        with self.unit_of_work() as uow:
+            known = uow.ledger.account()
+        if known is not None and self.clock.now() - known.observed_at <= WAITS_AT_MOST:
+            return False
+        return self.budget.acquire(weight=weight, orders=0, lane=Lane.BOOKS) is None
 
     def _is_untouched(self) -> bool:
         with self.unit_of_work() as uow:

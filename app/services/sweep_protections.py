@@ -14,7 +14,7 @@ from app.domain.protection.plan import ProtectionFacts, next_step
 from app.ports import Clock, ExchangeError, MarketData, UnitOfWorkFactory
 from app.services.policy_cache import PolicyCache
 from app.services.protect_position import ProtectPosition
-from app.services.protection_facts import Surroundings, exiting_symbols, no_rules
+from app.services.protection_facts import Surroundings, exiting_symbols, is_left_to_the_flatten, no_rules
 from app.services.resolve_protection import ResolveProtection
 
 log = structlog.get_logger(__name__)
@@ -65,7 +65,7 @@ class SweepProtections:
                 log.warning("protection_not_resolved", client_algo_id=order.client_algo_id, error=str(error))
 
     def _due(self, now: datetime) -> tuple[list[str], list[ProtectiveOrder]]:
-        """Symbols with something to do, and orders to ask about; five queries, however many positions there are."""
+        """Symbols with something to do, and orders to ask about; six queries, however many positions there are."""
         surroundings = Surroundings.of(self.market, self.policy, now=now)
         with self.unit_of_work() as uow:
             held = {each.symbol: each for each in uow.ledger.positions() if each.quantity}
@@ -73,6 +73,9 @@ class SweepProtections:
             guards = {guard.symbol: guard for guard in uow.protection.guards()}
             if not held and not live and not guards:
                 return [], []
+            unanswered = [each for each in live if _is_unanswered(each, now)]
+            if is_left_to_the_flatten(uow, now):
+                return [], unanswered
             exiting = exiting_symbols(uow)
             rules = uow.control.symbols()
         due = []
@@ -92,7 +95,7 @@ class SweepProtections:
             )
             if next_step(facts).changes(facts):
                 due.append(symbol)
-        return due, [each for each in live if _is_unanswered(each, now)]
+        return due, unanswered
 
 
 def _is_unanswered(order: ProtectiveOrder, now: datetime) -> bool:

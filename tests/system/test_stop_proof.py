@@ -14,8 +14,8 @@ SEED, TRIPS = 250, 3
 
 
 def test_after_an_acknowledged_trip_nothing_enters_whatever_is_broken() -> None:
-    proof = prove(seed=SEED, trips=TRIPS, first=0, per_second=15.0, with_restart=False, keep=False, tell=print)
-    assert proof.problem is None
+    proof = prove(seed=SEED, numbers=range(TRIPS), per_second=15.0, with_restart=False, keep=False, tell=print)
+    assert (proof.problem, proof.broken) == (None, {})
     assert [trip.late + trip.not_flat for trip in proof.trips] == [[]] * TRIPS
     assert {each.name: each.violations for each in proof.promises if not each.holds} == {}
     frozen = next(trip for trip in proof.trips if trip.case.kind is Kind.FROZEN_MID_SEND)

@@ -7,7 +7,7 @@ from click import Abort
 from click.testing import CliRunner
 
 from app.bootstrap import open_panic, open_system
-from app.bootstrap.wiring import BUDGET_SHARE_OF_OTHERS, BUDGET_SHARES, SAFETY_SHARES
+from app.bootstrap.wiring import BUDGET_SHARE_OF_OTHERS, BUDGET_SHARES, EXIT_SHARES, SAFETY_SHARES
 from app.cli.failure import CommandFailure
 from app.cli.live_word import with_live_word
 from app.settings import Settings, SettingsError
@@ -90,3 +90,5 @@ def test_the_shares_of_one_machine_never_add_up_to_more_than_the_limit():
     assert sum(BUDGET_SHARES.values()) + 4 * BUDGET_SHARE_OF_OTHERS <= 1
     assert sum(SAFETY_SHARES.values()) + 4 * BUDGET_SHARE_OF_OTHERS <= 1
     assert BUDGET_SHARES.keys() == SAFETY_SHARES.keys()
+    others = len(BUDGET_SHARES.keys() - EXIT_SHARES.keys()) + 4
+    assert sum(EXIT_SHARES.values()) + others * BUDGET_SHARE_OF_OTHERS <= 1

@@ -66,6 +66,7 @@ protective_orders = sa.Table(
     sa.CheckConstraint("quantity > 0", name="quantity_positive"),
     sa.Index("ix_protective_orders_live", "symbol", "begun_at", postgresql_where=PROTECTION_IS_LIVE),
     sa.Index("ix_protective_orders_symbol_exchange_order_id", "symbol", "exchange_order_id"),
+    sa.Index("ix_protective_orders_begun_at", "begun_at"),
 )
 
 market_regimes = sa.Table(

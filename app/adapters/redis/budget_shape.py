@@ -70,7 +70,8 @@ class BudgetShape:
     def withheld(self, lane: Lane, counter: int, limit: int) -> int:
         """What `lane` leaves of a counter's limit to those before it; the blind half of the reserve comes on top."""
         reserve = self.reserve(counter, limit)
-        return {Lane.ENTRY: reserve, Lane.BOOKS: -(-reserve // 2), Lane.SAFETY: 0}[lane]
+        half = -(-reserve // 2)
+        return {Lane.ENTRY: reserve, Lane.BOOKS: half, Lane.PROTECTION: half, Lane.SAFETY: 0}[lane]
 
     def lua_constants(self) -> str:
         """The constants as the script expects them in front of its text, times in microseconds."""

@@ -176,7 +176,7 @@ end
 local function acquire()
   local orders = tonumber(ARGV[7])
   local cost = { tonumber(ARGV[6]), orders, orders }
-  local entry, books = ARGV[8] == 'ENTRY', ARGV[8] == 'BOOKS'
+  local entry, second = ARGV[8] == 'ENTRY', ARGV[8] == 'BOOKS' or ARGV[8] == 'PROTECTION'
   local share_wait = tonumber(ARGV[9]) -- 0: fits into the caller's share
   local gate, gate_reason = state.gate, state.gate_reason
   if orders > 0 and state.orders_gate > gate then
@@ -201,7 +201,7 @@ local function acquire()
       local cap = most - math.floor(reserve / 2)
       if entry then
         cap = most - reserve
-      elseif books then
+      elseif second then
         cap = most - math.ceil(reserve * 3 / 4)
       end
       local excess = slide(counter) + cost[counter] - cap

@@ -20,13 +20,17 @@ import structlog
 from app.adapters.redis.budget_shape import MICROSECONDS, BudgetShape, limits_of
 from app.adapters.redis.client import LuaScript, RedisLink, RedisUnavailableError
 from app.adapters.redis.gate_file import SAME_SECONDS, Closing, Gate, GateFile
+from app.adapters.redis.order_records import OrderRecords, OrdersBegun
 from app.adapters.redis.sliding_log import OwnUsage
+from app.adapters.until_done import UntilDone
 from app.ports import Lane, RateLimits, Wait
 
 _SCRIPT = LuaScript.beside(__file__, "rate_budget.lua")
 
 _ANSWER = struct.Struct("<c16d")  # see the script
 _WAIT_SECONDS_MIN = 0.001
+
+TELL_PAUSE_SECONDS = 0.5
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +68,7 @@ class _Memory:
     gates: dict[Gate, _KnownGate] = field(default_factory=lambda: {gate: _KnownGate() for gate in Gate})
     away_since: float = float("-inf")
     failed_at: float = float("-inf")
+    back_at: float = float("-inf")
     # Taken without Redis and not yet told: weight, orders, and how many requests of it were entries.
     untold: tuple[int, int, int] = (0, 0, 0)
     untold_at: float = float("-inf")
@@ -87,10 +92,12 @@ class _Reply:
 class RedisRateBudget:
     """`app.ports.RateBudget`. `process_share` is this process' part when Redis is away; all parts sum to at most 1.
 
-    `safety_share` is its part of the weight (orders cost none: it is for cancels and questions) and of what Redis never
-    gives out, on which cancels and exits go on at once when Redis is away (None: the same). `ban_file` is where the
-    processes of this machine keep what the exchange has forbidden them (None: nowhere).
-    `now_us` replaces Redis' clock and `monotonic` the process' own; only tests give them.
+    `safety_share` is its part of the weight (orders cost none: it is for cancels and questions), `exit_share` its part
+    of the orders that only exits and protective orders may take, both also of what Redis never gives out, on which
+    cancels and exits go on at once when Redis is away (None: the same as the share before). `orders_begun` counts all
+    orders of all processes from their durable records: what those leave of the limits is for exits while Redis is away
+    (None: nobody counts). `ban_file` is where the processes of this machine keep what the exchange has forbidden them
+    (None: nowhere). `now_us` replaces Redis' clock and `monotonic` the process' own; only tests give them.
     """
 
     def __init__(
@@ -99,6 +106,8 @@ class RedisRateBudget:
         *,
         process_share: Fraction = Fraction(1, 16),
         safety_share: Fraction | None = None,
+        exit_share: Fraction | None = None,
+        orders_begun: OrdersBegun | None = None,
         shape: BudgetShape | None = None,
         prefix: str = "qt:{budget}",
         ban_file: Path | None = None,
@@ -106,12 +115,18 @@ class RedisRateBudget:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         safety_share = process_share if safety_share is None else safety_share
-        for name, share in (("process_share", process_share), ("safety_share", safety_share)):
+        exit_share = safety_share if exit_share is None else exit_share
+        for name, share in (
+            ("process_share", process_share),
+            ("safety_share", safety_share),
+            ("exit_share", exit_share),
+        ):
             if not 0 < share <= 1:
                 raise ValueError(f"{name}={share} is not within 0..1")
         self._link = link
         self._share = process_share
         self._safety_share = safety_share
+        self._exit_share = exit_share
         self._shape = shape or BudgetShape()
         self._script = LuaScript(self._shape.lua_constants() + _SCRIPT.text)
         self._keys = tuple(f"{prefix}:{name}" for name in ("state", "weight", "orders_10s", "orders_1m"))
@@ -121,7 +136,9 @@ class RedisRateBudget:
         self._lock = threading.Lock()
         self._memory = _Memory(limits=limits_of(self._shape.limits_default))
         self._own = OwnUsage(self._shape)  # every grant
-        self._alone = OwnUsage(self._shape)  # grants without Redis
+        self._alone = OwnUsage(self._shape)  # grants without Redis, of what it never gives out
+        self._records = None if orders_begun is None else OrderRecords(orders_begun, self._shape, monotonic)
+        self._telling = UntilDone(self._is_told, name="tell-budget", pause_seconds=TELL_PAUSE_SECONDS)
         self._gate_file = GateFile(ban_file) if ban_file is not None else None
         self._read_gate_file()
 
@@ -136,8 +153,13 @@ class RedisRateBudget:
             refusal = self._own.refusal(cost, self._share_caps(lane), now=self._monotonic())
             # Counted while asking: two threads must not both fit into what is left of the share.
             self._own.asking(cost)
+            keeps_to_share = lane is Lane.ENTRY and self._was_away_just_now()
         reply: _Reply | None = None
         try:
+            if keeps_to_share and refusal is not None:
+                # What others took of the limits meanwhile is told within seconds; until then its share is all it has.
+                self._ask("touch")
+                return _wait(min(refusal[0], self._shape.ask_again_seconds_max / 2), f"share of {refusal[1]}")
             share_wait_us = 0 if refusal is None else max(1, round(refusal[0] * MICROSECONDS))
             reply = self._ask("acquire", weight, orders, lane.value, share_wait_us)
         except RedisUnavailableError:
@@ -217,7 +239,22 @@ class RedisRateBudget:
             recovering=reply.recovering,
         )
 
+    def stop_telling(self) -> None:
+        """End the thread that would tell Redis what was taken without it."""
+        self._telling.stop()
+
     # ------------------------------------------------------------------------------------------------ with Redis
+
+    def _was_away_just_now(self) -> bool:
+        """Whether Redis was last heard of as being away, or was so within the time in which everybody tells again."""
+        known = max(self._memory.failed_at, self._memory.back_at)
+        return self._monotonic() - known <= self._shape.ask_again_seconds_max
+
+    def _is_told(self) -> bool:
+        """Tell what was taken without Redis; True once it knows."""
+        self._tell("touch")
+        with self._lock:
+            return not any(self._untold())
 
     def _tell(self, operation: str, *arguments: str | int) -> None:
         try:
@@ -281,6 +318,8 @@ class RedisRateBudget:
         if not memory.limits_untold:
             memory.limits = reply.limits
             memory.limits_until = memory.contact_at + reply.limits_valid_seconds
+        if memory.failed_at > float("-inf"):
+            memory.back_at = memory.contact_at
         memory.failed_at = float("-inf")
         if any(told):
             weight, orders, entries = (now - then for now, then in zip(memory.untold, told, strict=True))
@@ -292,25 +331,52 @@ class RedisRateBudget:
         self._read_gate_file()  # others may have met a ban, and there is no other way to hear of it
         with self._lock:
             now = self._monotonic()
+            blind_seconds = self._blind_seconds(now) if settling_seconds is None else settling_seconds
+            # By then whoever Redis had granted an order has it on record.
+            may_count = settling_seconds is None and now - self._memory.away_since >= self._shape.settle_seconds
+        begun: tuple[int, int] | None = None
+        if self._records is not None and may_count and blind_seconds > 0 and cost[1] and lane is not Lane.ENTRY:
+            begun = self._records.begun()  # asks the database: not under the lock
+        with self._lock:
+            now = self._monotonic()
             gate = self._gate_for(cost)
             if now < gate.until:
                 return _wait(gate.until - now, f"closed: {gate.reason}")
-            blind_seconds = self._blind_seconds(now) if settling_seconds is None else settling_seconds
             reason = "redis away" if settling_seconds is None else "settling"
+            if blind_seconds > 0 and lane is Lane.ENTRY:
+                return _wait(min(blind_seconds, self._shape.ask_again_seconds_max / 2), reason)
             if blind_seconds > 0:
-                if lane is Lane.ENTRY:
-                    return _wait(min(blind_seconds, self._shape.ask_again_seconds_max / 2), reason)
-                refusal = self._alone.refusal(cost, self._blind_caps(lane), now=now)
+                refusal = self._blind_refusal(cost, lane, begun, now=now)
             else:
                 refusal = self._own.refusal(cost, self._share_caps(lane), now=now)
             if refusal is not None:
                 return _wait(refusal[0], f"share of {refusal[1]} ({reason})")
             self._own.add(cost, now=now)
-            self._alone.add(cost, now=now)
             weight, orders, entries = self._untold()
             self._memory.untold = (weight + cost[0], orders + cost[1], entries + (lane is Lane.ENTRY))
             self._memory.untold_at = now
-            return None
+        if cost[1]:
+            self._telling.wake()  # Redis is to know of these orders as soon as it is back
+        return None
+
+    def _blind_refusal(
+        self, cost: tuple[int, int, int], lane: Lane, begun: tuple[int, int] | None, *, now: float
+    ) -> tuple[float, str] | None:
+        """None when the request fits into what the records of all orders leave, or into what Redis never gives out."""
+        if self._records is not None and begun is not None and not cost[0]:
+            caps = self._records.caps(
+                begun,
+                lane,
+                part=self._exit_share,
+                limits=self._memory.limits,
+                share_caps=self._share_caps(lane),
+            )
+            if self._own.refusal(cost, caps, now=now) is None:
+                return None
+        refusal = self._alone.refusal(cost, self._blind_caps(lane), now=now)
+        if refusal is None:
+            self._alone.add(cost, now=now)
+        return refusal
 
     def _gate_for(self, cost: tuple[int, int, int]) -> _KnownGate:
         """The gate that a request of this cost meets: the one that opens later, if orders are among it."""
@@ -332,10 +398,14 @@ class RedisRateBudget:
         return _caps(self._shape, shares, self._memory.limits, lane)
 
     def _blind_caps(self, lane: Lane) -> Sequence[int]:
-        """This process' part of the half of the reserve that Redis never gives out; BOOKS may have half of that."""
-        part = self._safety_share / (2 if lane is Lane.BOOKS else 1)
+        """This process' part of the half of the reserve that Redis never gives out; who comes second may have half."""
+        divisor = 1 if lane is Lane.SAFETY else 2
+        parts = (self._safety_share, self._exit_share, self._exit_share)
         limits = enumerate(self._memory.limits)
-        return [int(part * (self._shape.reserve(counter, limit) // 2)) for counter, limit in limits]
+        return [
+            int(part / divisor * (self._shape.reserve(counter, limit) // 2))
+            for part, (counter, limit) in zip(parts, limits, strict=True)
+        ]
 
 
 @lru_cache(maxsize=16)  # fractions are exact and slow; limits change a few times a day

@@ -524,3 +524,31 @@ def test_what_was_taken_without_redis_is_told_when_it_is_back(world: World) -> N
     taken = sum(weight for _, weight, _, _ in world.grants)
     assert taken >= 6
     assert other.status().used.weight_per_minute == taken
+
+
+def test_whoever_saw_redis_away_keeps_to_its_share_until_all_have_told_what_they_took_alone(world: World) -> None:
+    limits = RateLimits(weight_per_minute=2400, orders_per_minute=1200, orders_per_10_seconds=300)
+    world.settled(limits=limits)
+    entering = world.budget(share=Fraction(1, 100))
+    for _ in range(5):
+        assert world.take(entering, orders=1) is None  # with Redis there, shares do not count
+    client = world.link.client
+    world.link.client = connect("redis://127.0.0.1:1/0").client
+    world.link._idle.clear()
+    for _ in range(2):
+        wait = world.take(entering, orders=1)
+        assert wait is not None
+        assert wait.reason == "redis away"
+    world.link.client = client
+
+    def is_back() -> bool:
+        answered = world.take(entering, orders=1)
+        assert answered is not None  # not even with the request that finds Redis there again
+        return not world.link.is_away
+
+    wait_until(is_back, seconds=10, what="the breaker to let a request through")
+    wait = world.take(entering, orders=1)
+    assert wait is not None
+    assert wait.reason == "share of orders_10s"
+    world.now_us += round(SHAPE.ask_again_seconds_max * SECOND) + 1
+    assert world.take(entering, orders=1) is None

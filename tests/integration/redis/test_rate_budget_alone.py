@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from app.adapters.redis.budget_shape import BudgetShape
 from app.adapters.redis.client import connect
-from app.adapters.redis.rate_budget import RedisRateBudget
+from app.adapters.redis.rate_budget import OrdersBegun, RedisRateBudget
 from app.ports import Lane, RateLimits, Wait
 
 LIMITS = RateLimits(weight_per_minute=2400, orders_per_minute=1200, orders_per_10_seconds=300)
@@ -26,11 +27,23 @@ class Seconds:
         return self.now
 
 
+_opened: list[RedisRateBudget] = []
+
+
+@pytest.fixture(autouse=True)
+def _nobody_goes_on_telling() -> Iterator[None]:
+    yield
+    while _opened:
+        _opened.pop().stop_telling()
+
+
 def budget_without_redis(
     clock: Seconds,
     share: Fraction = Fraction(1, 4),
     *,
     safety_share: Fraction | None = None,
+    exit_share: Fraction | None = None,
+    orders_begun: OrdersBegun | None = None,
     ban_file: Path | None = None,
 ) -> RedisRateBudget:
     link = connect("redis://127.0.0.1:1/0", monotonic=clock)
@@ -38,10 +51,13 @@ def budget_without_redis(
         link,
         process_share=share,
         safety_share=safety_share,
+        exit_share=exit_share,
+        orders_begun=orders_begun,
         shape=BudgetShape(),
         monotonic=clock,
         ban_file=ban_file,
     )
+    _opened.append(budget)
     budget.set_limits(LIMITS)
     return budget
 
@@ -102,6 +118,75 @@ def test_fills_are_collected_without_redis_too_and_leave_half_to_cancels() -> No
     budget = budget_without_redis(clock)
     assert drain(budget, weight=1, lane=Lane.BOOKS)[0] == 75
     assert drain(budget, weight=1, lane=Lane.SAFETY)[0] == 75
+
+
+def test_protective_orders_never_take_what_exits_need() -> None:
+    clock = Seconds()
+    budget = budget_without_redis(clock, exit_share=Fraction(1))
+    assert drain(budget, orders=1, lane=Lane.PROTECTION)[0] == 7  # half of the half of 30
+    assert drain(budget, orders=1, lane=Lane.SAFETY)[0] == 8
+
+
+@dataclass
+class Records:
+    """What the database tells of orders begun lately, or None while it is away; and how often it was asked."""
+
+    begun: tuple[int, int] | None
+    asked: int = 0
+
+    def __call__(self) -> tuple[int, int] | None:
+        self.asked += 1
+        return self.begun
+
+
+def test_exits_find_what_the_records_of_all_orders_leave_of_the_limits() -> None:
+    clock, records = Seconds(), Records(begun=(40, 400))
+    budget = budget_without_redis(clock, Fraction(1, 4), exit_share=Fraction(1), orders_begun=records)
+    assert budget.acquire(weight=0, orders=1, lane=Lane.SAFETY) is None  # the absence is noticed
+    clock.now += 1.1
+    # Nobody enters: of 300 - 15 orders in ten seconds 40 are taken. The process keeps to its own quarter of 300, beside
+    # the 15 that Redis never gives out.
+    assert drain(budget, orders=1, lane=Lane.SAFETY)[0] == 75 - 1 + 15 - 1
+    assert records.asked <= 2  # a count serves for a while
+    assert drain(budget, orders=1, lane=Lane.ENTRY)[0] == 0
+
+
+def test_what_others_took_is_not_there_for_exits() -> None:
+    clock, records = Seconds(), Records(begun=(260, 1100))
+    budget = budget_without_redis(clock, Fraction(1, 4), exit_share=Fraction(1), orders_begun=records)
+    assert budget.acquire(weight=0, orders=1, lane=Lane.SAFETY) is None
+    clock.now += 1.1
+    # 285 - 260 by the records, the first included, and the 15 that Redis never gave out to anybody.
+    assert drain(budget, orders=1, lane=Lane.SAFETY)[0] == 25 - 1 + 15 - 1
+    clock.now += 11
+    assert budget.acquire(weight=0, orders=1, lane=Lane.SAFETY) is not None  # Redis may have been back in between
+    clock.now += 1.1
+    records.begun = (0, 1140)
+    assert drain(budget, orders=1, lane=Lane.SAFETY)[0] == 6  # of the minute 1185 - 1140 less the 39 of its own
+
+
+def test_before_those_who_were_granted_wrote_it_down_records_count_for_nothing() -> None:
+    clock, records = Seconds(), Records(begun=(0, 0))
+    budget = budget_without_redis(clock, Fraction(1, 4), exit_share=Fraction(1), orders_begun=records)
+    assert drain(budget, orders=1, lane=Lane.SAFETY)[0] == 15
+    assert records.asked == 0
+
+
+def test_without_records_exits_keep_to_what_redis_never_gives_out() -> None:
+    clock, records = Seconds(), Records(begun=None)
+    budget = budget_without_redis(clock, Fraction(1, 4), exit_share=Fraction(1), orders_begun=records)
+    budget.acquire(weight=0, orders=1, lane=Lane.SAFETY)
+    clock.now += 1.1
+    assert drain(budget, orders=1, lane=Lane.SAFETY)[0] == 14
+
+
+def test_protective_orders_take_half_of_what_the_records_leave() -> None:
+    clock, records = Seconds(), Records(begun=(245, 400))
+    budget = budget_without_redis(clock, Fraction(1, 4), exit_share=Fraction(1), orders_begun=records)
+    assert drain(budget, orders=1, lane=Lane.PROTECTION)[0] == 7
+    clock.now += 1.1
+    assert drain(budget, orders=1, lane=Lane.PROTECTION)[0] == 13  # half of 285 - 245, less the seven
+    assert drain(budget, orders=1, lane=Lane.SAFETY)[0] == 20 + 8  # the other half, and what was kept back
 
 
 def test_all_shares_together_stay_within_the_limits() -> None:

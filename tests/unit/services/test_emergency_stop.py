@@ -145,3 +145,20 @@ def test_the_exchanges_clock_is_measured_before_an_exit_locks_its_position():
     desk.exchange.script(Fills(price=D(50_000)))
     assert replace(desk.exit, unit_of_work=units)(held("1"), reason="out")
     assert open_when_asked[0] == 0
+
+
+def test_what_protected_what_is_flat_now_goes_before_the_exchange_is_looked_at_once():
+    # Each look costs as much as forty cancels; without Redis a minute has three hundred.
+    desk = Desk()
+    desk.placed(desk.signal("a"))
+    desk.collect(desk.order_of("a").order_id)
+    desk.protect("BTCUSDT")
+    assert len(desk.exchange.open_conditional_orders()) == 2
+    desk.exchange.held_positions = [held(str(desk.position("BTCUSDT").quantity))]
+    desk.exchange.script(Fills(price=D(50_000)))
+    before = len(desk.budget.acquired)
+    desk.trip(actor="operator", reason="out", flatten=True)
+    desk.acknowledge()
+    assert desk.stop().safe_at is not None
+    assert desk.exchange.open_conditional_orders() == []
+    assert sorted(weight for weight, _, _ in desk.budget.acquired[before:])[-3:] == [5, 40, 40]

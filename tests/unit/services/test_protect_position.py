@@ -10,8 +10,9 @@ from app.domain.fills import FillSource
 from app.domain.market import ExchangePosition
 from app.domain.protection.orders import Leg, ProtectionState
 from app.domain.protection.plan import HOLDING_TIME_OVER, PROTECT_SECONDS_MAX, STOP_PASSED, UNPROTECTED
-from app.ports import ConditionalReport, Rejected, RetryAfter, Unknown
+from app.ports import ConditionalReport, Lane, Rejected, RetryAfter, Unknown
 from app.services.protect_position import ACTOR
+from app.services.protection_facts import FLATTEN_FIRST_SECONDS
 from tests.fakes.exchange import Fills, LosesConditional
 from tests.support.desk import Desk
 from tests.unit.domain.builders import D, make_fill
@@ -379,4 +380,35 @@ def test_without_redis_no_mark_is_known_and_the_position_is_protected_all_the_sa
     held(desk)
     desk.market.forget("BTCUSDT")
     desk.sweep_protections()
+    assert len(standing(desk)) == 2
+
+
+def test_protective_orders_leave_half_of_the_reserve_to_exits(desk: Desk) -> None:
+    held(desk)
+    desk.protect("BTCUSDT")
+    assert [each for each in desk.budget.acquired if each[1]] == [(0, 1, Lane.PROTECTION)] * 2
+
+
+def test_what_is_being_flattened_is_left_to_the_flatten(desk: Desk) -> None:
+    held(desk)
+    desk.trip(actor="operator", reason="out", flatten=True)
+    before = len(desk.budget.acquired)
+    desk.protect("BTCUSDT")
+    desk.sweep_protections()
+    assert desk.budget.acquired[before:] == []
+    assert standing(desk) == {}
+
+
+def test_a_flatten_that_takes_long_leaves_nothing_bare(desk: Desk) -> None:
+    held(desk)
+    desk.trip(actor="operator", reason="out", flatten=True)
+    desk.later(FLATTEN_FIRST_SECONDS)
+    desk.sweep_protections()
+    assert len(standing(desk)) == 2
+
+
+def test_a_trip_that_flattens_nothing_leaves_protection_as_it_was(desk: Desk) -> None:
+    held(desk)
+    desk.trip(actor="operator", reason="stop")
+    desk.protect("BTCUSDT")
     assert len(standing(desk)) == 2

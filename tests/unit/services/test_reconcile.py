@@ -10,7 +10,7 @@ from app.domain.ess import EssState
 from app.domain.ledger import adoption_entry
 from app.domain.market import ExchangePosition
 from app.domain.signals import Side
-from app.ports import ExchangeIncome, ExchangeTrade, Unknown, Wait
+from app.ports import ExchangeIncome, ExchangeTrade, Lane, Unknown, Wait
 from tests.fakes.exchange import Fills, LosesReply
 from tests.support.desk import Desk
 from tests.unit.domain.builders import make_account
@@ -296,3 +296,23 @@ def test_without_budget_to_look_for_an_explanation_nothing_is_concluded():
         desk.reconcile()
         desk.later(5)
     assert desk.stop().state is EssState.ARMED
+
+
+def test_books_that_were_not_compared_for_a_while_are_compared_from_the_reserve():
+    desk = Desk()
+    opened(desk)
+    told(desk, "10000")
+    desk.reconcile()
+    with desk.unit_of_work() as uow:
+        first = uow.control.last_reconciliation()
+    desk.later(15)
+    desk.budget.refuse(Wait(seconds=1, reason="redis away"))
+    desk.reconcile()
+    with desk.unit_of_work() as uow:
+        assert uow.control.last_reconciliation() == first
+    desk.later(6)
+    desk.budget.refuse(Wait(seconds=1, reason="redis away"))
+    desk.reconcile()
+    with desk.unit_of_work() as uow:
+        assert uow.control.last_reconciliation().at == desk.clock.now()
+    assert desk.budget.acquired[-1] == (10, 0, Lane.BOOKS)

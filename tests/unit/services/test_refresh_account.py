@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from app.domain.ess import EssState
 from app.domain.market import ExchangePosition
+from app.ports import Lane, Wait
 from app.services.refresh_account import RefreshAccount
 from tests.support.desk import Desk
 from tests.unit.domain.builders import make_account
@@ -58,3 +59,29 @@ def test_what_is_held_counts_as_exposure_of_the_next_entry():
     desk.placed(desk.signal("a"))
     assert desk.state_of("a") == "DENIED"
     assert desk.stored("a").reason_code == "SYMBOL_EXPOSURE_ABOVE_MAXIMUM"
+
+
+def test_an_account_that_was_not_read_for_a_while_is_read_from_the_reserve():
+    desk = Desk()
+    refresh = refresh_of(desk)
+    desk.exchange.account_snapshot = make_account(observed_at=desk.clock.now())
+    refresh()
+    before = len(desk.budget.acquired)
+    desk.clock.advance(14)
+    desk.budget.refuse(Wait(seconds=1, reason="redis away"))
+    assert refresh() is None  # it can still wait
+    desk.clock.advance(2)
+    desk.exchange.account_snapshot = make_account(observed_at=desk.clock.now())
+    desk.budget.refuse(Wait(seconds=1, reason="redis away"))
+    assert refresh() is not None
+    assert desk.budget.acquired[before:] == [(5, 0, Lane.BOOKS)]
+
+
+def test_an_account_nobody_knows_is_read_from_the_reserve():
+    desk = Desk()
+    desk.exchange.account_snapshot = make_account(observed_at=desk.clock.now())
+    desk.clock.advance(600)
+    desk.budget.refuse(Wait(seconds=1, reason="redis away"), Wait(seconds=1, reason="redis away"))
+    assert refresh_of(desk)() is None  # nothing is left at all
+    desk.budget.refuse(Wait(seconds=1, reason="redis away"))
+    assert refresh_of(desk)() is not None
