@@ -10,7 +10,17 @@ from pydantic import Field, TypeAdapter
 from app.adapters.metrics.instruments import SIGNALS_ANSWERED
 from app.domain.signals import IntakeVerdict
 from app.settings import Settings
-from web import alerts_api, control_api, engine_api, session_api, shapes, state_api, tradingview, what_if_api
+from web import (
+    alerts_api,
+    control_api,
+    engine_api,
+    session_api,
+    shapes,
+    state_api,
+    throttle_api,
+    tradingview,
+    what_if_api,
+)
 from web.answers import answer, conditional_answer, page_answer
 from web.json_body import read_json
 from web.limits import SIGNALS_PER_REQUEST_MAX
@@ -195,6 +205,7 @@ ROUTES: tuple[Route, ...] = (
     *alerts_api.ROUTES,
     *engine_api.ROUTES,
     *control_api.ROUTES,
+    *throttle_api.ROUTES,
     *session_api.ROUTES,
     *what_if_api.ROUTES,
     *state_api.ROUTES,

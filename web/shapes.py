@@ -497,6 +497,25 @@ class AlertPage(Shape):
     next: str | None
 
 
+class ThrottleItem(Shape):
+    strategy: str
+    is_disabled: bool
+    disabled_at: datetime | None
+    symbol: str = Field(description="Where it was executed once too often, the last time")
+    executions: int
+    maximum: int = Field(description="Of the policy then")
+    window_seconds: int
+    times_disabled: int
+    enabled_at: datetime | None
+    enabled_by: str | None
+    enabled_because: str | None
+
+
+class ThrottlePage(Shape):
+    items: list[ThrottleItem]
+    next: str | None
+
+
 class PositionPage(Shape):
     items: list[PositionItem]
     next: str | None

@@ -232,6 +232,14 @@ class UseCases(Protocol):
         """DISABLED or ARMED; a refusal from any other state than the opposite one."""
         ...
 
+    def throttles(self) -> Sequence[Mapping[str, Any]]:
+        """`web.shapes.ThrottleItem`s, by name."""
+        ...
+
+    def enable_strategy(self, *, strategy: str, actor: str, reason: str) -> Mapping[str, Any] | Refusal | None:
+        """The `web.shapes.ThrottleItem`; None when no such strategy was ever disabled, a refusal when it is not."""
+        ...
+
     def set_policy_mode(
         self, *, mode: RiskMode, actor: str, reason: str, confirmation: str | None, base_version: int | None
     ) -> PolicyOutcome:

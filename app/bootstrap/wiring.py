@@ -93,6 +93,7 @@ from app.services.sweep_signals import SweepSignals
 from app.services.switch_ess import SwitchEss
 from app.services.tell_ensemble import TellEnsemble
 from app.services.tell_system import TellSystem
+from app.services.throttle_strategies import ThrottleStrategies
 from app.services.trip_ess import TripEss
 from app.services.try_policy import TryPolicy
 from app.services.watch_account import WatchAccount
@@ -401,6 +402,7 @@ def open_system(
             reset=reset,
             switch=SwitchEss(unit_of_work=unit_of_work, clock=clock),
             risk=ReadRisk(unit_of_work=unit_of_work, market=market, policy=policy, clock=clock, watch=watch),
+            strategies=ThrottleStrategies(unit_of_work, clock),
             policy_changes=ChangePolicy(unit_of_work=unit_of_work, clock=clock, cache=policy),
             try_policy=TryPolicy(what_if, clock),
             ensemble_state=TellEnsemble(read_models, clock),

@@ -14,6 +14,7 @@ def flowing_policy() -> Policy:
         default_policy(RiskMode.NORMAL),
         duplicate_cool_off_seconds=0,
         symbol_losses_max=1_000,
+        strategy_executions_max=100_000,
         position_notional_max=Decimal(100_000),
         risk_per_trade_share=Decimal("0.0005"),
         net_exposure_share_max=Decimal(100),

@@ -32,6 +32,7 @@ def all_checks() -> Mapping[str, Check]:
         "policy": checks.check_policy,
         "policy_age": check_policy_age,
         "emergency_stop": checks.check_emergency_stop,
+        "strategies": checks.check_strategies,
         "unresolved_attempts": checks.check_unresolved_attempts,
         "ledger": checks.check_ledger,
     }
@@ -50,6 +51,7 @@ DEPENDS_ON: Mapping[str, Sequence[str]] = {
     "policy": ("postgres",),
     "policy_age": (*_SERVERS, "beat", "worker-critical"),
     "emergency_stop": ("postgres",),
+    "strategies": ("postgres",),
     "unresolved_attempts": ("postgres",),
     "ledger": (*_SERVERS, "exchange", "beat", "worker-default"),
 }

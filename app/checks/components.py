@@ -25,6 +25,7 @@ POLICY_CHECK_LIMIT = 50
 RECONCILED_SECONDS_MAX = 30.0  # six passes
 DISK_FREE_DEGRADED_BYTES = 1 << 30  # what the buffers may hold, and room for the write-ahead log
 DISK_FREE_CRITICAL_BYTES = 128 << 20
+STRATEGIES_NAMED_MAX = 5
 MEGABYTE = 1 << 20
 
 Check = Callable[[System], Finding]
@@ -64,6 +65,19 @@ def check_emergency_stop(system: System) -> Finding:
     if stop.state is EssState.DISABLED:
         return Finding(component="emergency_stop", status=Status.DEGRADED, cause="DISABLED: nothing trips it")
     return Finding(component="emergency_stop", status=Status.OK)
+
+
+def check_strategies(system: System) -> Finding:
+    """Is a strategy disabled for repeated executions, and waits for a person?"""
+    try:
+        with system.unit_of_work() as uow:
+            disabled = [each.strategy for each in uow.control.throttles() if each.disabled_at is not None]
+    except DatabaseUnavailableError as error:
+        return Finding(component="strategies", status=Status.CRITICAL, cause=f"unreadable: {error}")
+    if disabled:
+        cause = f"disabled for repeated executions: {', '.join(disabled[:STRATEGIES_NAMED_MAX])}"
+        return Finding(component="strategies", status=Status.DEGRADED, cause=cause)
+    return Finding(component="strategies", status=Status.OK)
 
 
 def check_policy(system: System) -> Finding:

@@ -25,6 +25,7 @@ COMMANDS = {
     "signal": ("signal", "Send one signal."),
     "ess": ("ess", "The emergency stop: status, trip, reset."),
     "policy": ("policy", "The risk policy: show, mode, set, history, rollback, whatif."),
+    "throttle": ("throttle", "Strategies that were disabled for repeated executions: list, enable."),
     "panic": ("panic", "Cancel and close everything straight at the exchange; needs nothing else alive."),
     "chaos": ("chaos", "Break a system of its own from a seed and check every promise."),
     "alerts": ("alerts", "Alerts: what is wrong and what was; send a test to every channel."),

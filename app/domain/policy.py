@@ -63,6 +63,8 @@ class Policy:
     symbols_denied: frozenset[str]
     symbol_losses_max: int  # closings of a symbol that lost, one after the other; then it is paused
     symbol_pause_seconds: int  # since the newest of them
+    strategy_executions_max: int  # entries of one strategy in one symbol within the window; one more disables it
+    strategy_executions_window_seconds: int
 
 
 _COMMON: Mapping[str, object] = MappingProxyType(
@@ -89,6 +91,7 @@ _COMMON: Mapping[str, object] = MappingProxyType(
         "symbols_denied": frozenset(),
         "symbol_losses_max": 6,
         "symbol_pause_seconds": 3_600,
+        "strategy_executions_window_seconds": 600,
     }
 )
 
@@ -102,6 +105,7 @@ _BY_MODE: Mapping[RiskMode, Mapping[str, object]] = MappingProxyType(
             "position_notional_max": Decimal(300),
             "confidence_minimum": Decimal("0.45"),
             "size_factor": Decimal("1.5"),
+            "strategy_executions_max": 40,
         },
         RiskMode.NORMAL: {
             "leverage_max": Decimal(5),
@@ -111,6 +115,7 @@ _BY_MODE: Mapping[RiskMode, Mapping[str, object]] = MappingProxyType(
             "position_notional_max": Decimal(1000),
             "confidence_minimum": Decimal("0.50"),
             "size_factor": Decimal("1.0"),
+            "strategy_executions_max": 20,
         },
         RiskMode.DEFENSIVE: {
             "leverage_max": Decimal(3),
@@ -120,6 +125,7 @@ _BY_MODE: Mapping[RiskMode, Mapping[str, object]] = MappingProxyType(
             "position_notional_max": Decimal(500),
             "confidence_minimum": Decimal("0.60"),
             "size_factor": Decimal("0.7"),
+            "strategy_executions_max": 10,
         },
     }
 )

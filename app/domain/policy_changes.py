@@ -62,6 +62,8 @@ LOOSER: Mapping[str, Looser] = {
     "symbols_denied": Looser.FEWER,
     "symbol_losses_max": Looser.HIGHER,
     "symbol_pause_seconds": Looser.LOWER,
+    "strategy_executions_max": Looser.HIGHER,
+    "strategy_executions_window_seconds": Looser.LOWER,  # a shorter memory counts fewer of them
 }
 
 

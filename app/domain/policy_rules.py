@@ -84,6 +84,8 @@ RANGES: Mapping[str, Range] = {
     "ess_cooldown_seconds": _whole(1, 86_400),
     "symbol_losses_max": _whole(1, 1_000),
     "symbol_pause_seconds": _whole(0, 86_400),
+    "strategy_executions_max": _whole(1, 100_000),
+    "strategy_executions_window_seconds": _whole(1, 86_400),
 }
 
 # (field to point at, what must hold, what is said when it does not)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -55,17 +55,17 @@ class Compared:
         return (before.outcome, before.code, before.quantity) != (after.outcome, after.code, after.quantity)
 
 
-def decide_again(facts: EntryFacts, policy: Policy) -> Taken:
-    """The decision that these facts lead to under `policy`: sized anew, every gate asked.
+def decide_again(facts: EntryFacts, policy: Policy, *, gates: Container[str] | None = None) -> Taken:
+    """The decision that these facts lead to under `policy`: sized anew, every gate asked (or those of `gates` alone).
 
     How old the policy was, and the exposure that earlier decisions had left, stay as they were recorded.
     """
     if facts.policy is None:
         # Nothing was known of any policy: none that is tried now can have been known then.
-        return taken(facts, judge_entry(facts))
+        return taken(facts, judge_entry(facts, gates=gates))
     under = replace(facts, policy=replace(facts.policy, policy=policy))
     sized = with_size(under)
-    return taken(sized, judge_entry(sized))
+    return taken(sized, judge_entry(sized, gates=gates))
 
 
 def taken(facts: EntryFacts, judgement: Judgement) -> Taken:

@@ -28,6 +28,7 @@ from app.domain.reconciliation import Difference, Pass
 from app.domain.regimes import MarketRegime
 from app.domain.results import Closing
 from app.domain.signals import Side, Signal, SignalEvent, SignalState, StoredSignal
+from app.domain.throttles import StrategyThrottle
 from app.ports.access import AccessRepository
 from app.ports.event_record import EventRepository
 
@@ -194,6 +195,10 @@ class OrderRepository(Protocol):
 
     def newest_ended_entries(self, *, since: datetime, limit: int) -> Sequence[Attempt]:
         """Attempts of entries begun since that have ended, newest first."""
+        ...
+
+    def executions_of(self, strategy: str, symbol: str, *, since: datetime) -> int:
+        """Entry orders of a strategy's signals in a symbol, made after `since`."""
         ...
 
     def attempts_since(self, since: datetime) -> int:
@@ -399,6 +404,18 @@ class ControlRepository(Protocol):
 
         `before` is (decided_at, decision_id) of the last one of the page before.
         """
+        ...
+
+    def throttle(self, strategy: str) -> StrategyThrottle | None:
+        """None: it was never disabled."""
+        ...
+
+    def throttles(self) -> Sequence[StrategyThrottle]:
+        """Every strategy that was ever disabled, by its name."""
+        ...
+
+    def save_throttle(self, throttle: StrategyThrottle) -> None:
+        """Insert or replace."""
         ...
 
     def try_lock(self, name: str) -> bool:

@@ -12,6 +12,7 @@ from app.domain.access import LoggedIn, LoginRefused, Session
 from app.domain.ess import EmergencyStop
 from app.domain.policy import RiskMode
 from app.domain.signals import Signal, SignalState
+from app.domain.throttles import StrategyThrottle
 from app.ports import (
     Clock,
     EventSource,
@@ -33,6 +34,7 @@ from app.services.sessions import Sessions
 from app.services.switch_ess import SwitchEss
 from app.services.tell_ensemble import TellEnsemble
 from app.services.tell_system import TellSystem
+from app.services.throttle_strategies import ThrottleStrategies, throttle_item
 from app.services.trip_ess import TripEss
 from app.services.try_policy import TryPolicy
 from app.services.what_if import Wanted
@@ -63,6 +65,7 @@ class Console:
     ensemble_state: TellEnsemble
     system_state: TellSystem
     risk: ReadRisk
+    strategies: ThrottleStrategies
     stage: str
 
     def authenticate(self, token: str) -> Principal | None:
@@ -195,6 +198,15 @@ class Console:
         """Let the automatic triggers act, or not."""
         outcome = self.switch(actor=actor, reason=reason, enabled=enabled)
         return outcome if isinstance(outcome, Refused) else _stop(outcome)
+
+    def throttles(self) -> Sequence[Mapping[str, Any]]:
+        """Strategies that were disabled for repeated executions."""
+        return [throttle_item(throttle) for throttle in self.strategies()]
+
+    def enable_strategy(self, *, strategy: str, actor: str, reason: str) -> Mapping[str, Any] | Refused | None:
+        """Let one go on, or say why not."""
+        outcome = self.strategies.enable(strategy, actor=actor, reason=reason)
+        return throttle_item(outcome) if isinstance(outcome, StrategyThrottle) else outcome
 
     def set_policy_mode(
         self, *, mode: RiskMode, actor: str, reason: str, confirmation: str | None, base_version: int | None

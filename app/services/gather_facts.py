@@ -17,6 +17,7 @@ from app.domain.orders import Order
 from app.domain.policy import PolicyVersion, Stage
 from app.domain.results import read_results
 from app.domain.signals import Signal
+from app.domain.throttles import StrategyUse
 from app.ports import MarketData, UnitOfWork, UnreadablePolicyError
 
 CLOSINGS_MAX = 50
@@ -62,12 +63,13 @@ def gather_facts(
     account = uow.ledger.lock_account()
     stop = uow.control.lock_ess_shared()
     exposure = uow.ledger.exposure(signal.symbol, market.marks)
+    counts = _newest(uow, policy, stop, now)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     facts = EntryFacts(
         now=now,
         stage=stage,
         signal=signal,
-        policy=_newest(uow, policy, stop, now),
+        policy=counts,
         emergency_stop=stop,
         rules=uow.control.symbol(signal.symbol),
         quote=market.quote,
@@ -80,9 +82,24 @@ def gather_facts(
         quantity=None,
         limit_price=None,
         regime=uow.protection.regime(signal.symbol),
+        strategy_use=_strategy_use(uow, signal, counts, now),
         results=read_results(uow.ledger.newest_closings(signal.symbol, limit=CLOSINGS_MAX)),
     )
     return with_size(facts if order is None else _as_chase(facts, order))
+
+
+def _strategy_use(uow: UnitOfWork, signal: Signal, policy: PolicyVersion | None, now: datetime) -> StrategyUse | None:
+    """Not known without a policy: it says how far back executions count. Decisions take turns, so none is missed."""
+    if policy is None:
+        return None
+    throttle = uow.control.throttle(signal.strategy)
+    since = now - timedelta(seconds=policy.policy.strategy_executions_window_seconds)
+    if throttle is not None and throttle.enabled_at is not None:
+        since = max(since, throttle.enabled_at)
+    return StrategyUse(
+        executions=uow.orders.executions_of(signal.strategy, signal.symbol, since=since),
+        disabled_at=None if throttle is None else throttle.disabled_at,
+    )
 
 
 def _newest(

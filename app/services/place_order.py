@@ -9,6 +9,7 @@ import structlog
 
 from app.domain.events import EventType
 from app.domain.gates.facts import EntryFacts
+from app.domain.gates.repeated_execution import STRATEGY_EXECUTIONS_AT_MAXIMUM
 from app.domain.gates.rule_book import Judgement, Outcome, judge_entry
 from app.domain.money import ZERO
 from app.domain.orders import Attempt, Order, OrderPurpose, OrderState
@@ -37,6 +38,7 @@ from app.services.hints import announce, announce_again, priority_of
 from app.services.policy_cache import PolicyCache
 from app.services.recorded_facts import as_json
 from app.services.settle_attempt import SettleAttempt
+from app.services.throttle_strategies import disable_strategy
 
 log = structlog.get_logger(__name__)
 
@@ -183,6 +185,8 @@ class PlaceOrder:
         else:
             what, state, code = SignalEvent.DENIED, SignalState.DENIED, denial.code or ""
             reason = f"{denial.gate}: {denial.reason}"
+            if code == STRATEGY_EXECUTIONS_AT_MAXIMUM:
+                disable_strategy(uow, signal, facts)
         version = None if facts.policy is None else facts.policy.version
         uow.control.add_decision(decision_of(signal, facts, judgement, order=None))
         uow.signals.advance(

@@ -140,12 +140,14 @@ class WhatIf:
             report.unreadable.append(row["signal_id"])
             return
         judgement = _recorded(row)
-        again = decide_again(facts, report.policy if facts.policy is None else facts.policy.policy)
+        # What was not asked then says nothing now: the gate, and often its facts, came later.
+        gates = frozenset(verdict.gate for verdict in judgement.verdicts)
+        again = decide_again(facts, report.policy if facts.policy is None else facts.policy.policy, gates=gates)
         before = taken(facts, judgement)
         if not _same(before, again):
             report.not_reproduced.append(row["signal_id"])
             return
-        one = Compared(facts=facts, before=before, after=decide_again(facts, report.policy))
+        one = Compared(facts=facts, before=before, after=decide_again(facts, report.policy, gates=gates))
         report.comparison.add(one)
         if one.is_changed and len(report.details) < details_max:
             report.details.append((row, one))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from app.cli import ess, policy
+from app.cli import ess, policy, throttle
 from app.settings import Settings
 from tests.web.fakes import NOW
 from tests.web.live_server import served
@@ -27,7 +27,7 @@ class Terminal:
     url: str
 
     def __call__(self, command: str, *arguments: str, typed: str | None = None) -> Result:
-        group = {"policy": policy.command, "ess": ess.command}[command]
+        group = {"policy": policy.command, "ess": ess.command, "throttle": throttle.command}[command]
         options = ["--url", self.url, "--token", "operate-token"]
         return CliRunner().invoke(group, [*arguments, *options], input=typed)
 
@@ -100,3 +100,17 @@ def test_waiting_for_safety_that_does_not_come_is_exit_code_1(qt: Terminal) -> N
 
 def test_status_as_json_is_the_apis_answer(qt: Terminal) -> None:
     assert last_json(qt("ess", "status", "--json"))["state"] == "ARMED"
+
+
+def test_a_disabled_strategy_is_listed_and_enabled_with_a_reason(qt: Terminal) -> None:
+    listed = qt("throttle", "list")
+    assert listed.exit_code == 0, listed.output
+    assert "DISABLED since" in listed.output
+    assert "20 executions in BTCUSDT within 600 s" in listed.output
+    assert qt("throttle", "enable", "momentum").exit_code == 2  # why is asked for
+    enabled = qt("throttle", "enable", "momentum", "--reason", "looked at it", "--json")
+    assert enabled.exit_code == 0, enabled.output
+    assert last_json(enabled)["enabled_by"] == "operate"
+    refused = qt("throttle", "enable", "quiet", "--reason", "r")
+    assert refused.exit_code == 1
+    assert "STRATEGY_NOT_DISABLED" in refused.output or "strategy=quiet" in refused.output

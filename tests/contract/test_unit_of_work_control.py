@@ -12,6 +12,7 @@ import pytest
 from app.domain.ess import EssState
 from app.domain.policy import RiskMode, default_policy
 from app.domain.reconciliation import Difference, Pass
+from app.domain.throttles import StrategyThrottle
 from app.ports import (
     ConstraintViolatedError,
     UnitOfWorkFactory,
@@ -219,3 +220,23 @@ def test_the_emergency_stops_row_tells_which_policy_counts(begin: UnitOfWorkFact
         stop = uow.control.lock_ess_shared()
         assert stop is not None
         assert stop.policy_version == second.version
+
+
+def test_a_throttle_is_stored_whole_and_replaced_by_its_strategy(begin: UnitOfWorkFactory) -> None:
+    disabled = StrategyThrottle(
+        strategy="trend", disabled_at=NOW, symbol="BTCUSDT", executions=20, maximum=20, window_seconds=600
+    )
+    other = replace(disabled, strategy="carry", disabled_at=None, enabled_at=later(1), enabled_by="ann")
+    with begin() as uow:
+        assert uow.control.throttle("trend") is None
+        uow.control.save_throttle(disabled)
+        uow.control.save_throttle(other)
+        uow.commit()
+    enabled = replace(disabled, disabled_at=None, enabled_at=later(9), enabled_by="bob", enabled_because="seen")
+    with begin() as uow:
+        assert uow.control.throttles() == [other, disabled]
+        uow.control.save_throttle(enabled)
+        uow.commit()
+    with begin() as uow:
+        assert uow.control.throttle("trend") == enabled
+        assert uow.control.throttles() == [other, enabled]

@@ -22,6 +22,7 @@ from tests.contract.unit_of_work_values import (
     attempt,
     later,
     order,
+    signal,
 )
 
 
@@ -289,3 +290,18 @@ def test_the_newest_ended_entries_leave_out_exits_and_what_is_open(begin: UnitOf
         uow.orders.add_attempt(attempt(other, 2, begun_at=later(5)))
         assert list(uow.orders.newest_ended_entries(since=NOW, limit=2)) == [kept[2], kept[1]]
         assert list(uow.orders.newest_ended_entries(since=later(3), limit=9)) == [kept[2]]
+
+
+def test_executions_of_a_strategy_are_its_entries_in_a_symbol_after_a_moment(begin: UnitOfWorkFactory) -> None:
+    with begin() as uow:
+        uow.signals.add_many([signal(f"s{n}", strategy="carry" if n == 3 else "trend") for n in range(6)])
+        for number, age in enumerate((1, 2, 3, 1)):
+            uow.orders.add(order(f"s{number}", created_at=later(-age)))
+        uow.orders.add(order("s4", created_at=NOW, symbol="ETHUSDT"))
+        uow.orders.add(order("s5", created_at=NOW, side=Side.SELL))
+        uow.orders.add(order(None, purpose=OrderPurpose.EXIT, created_at=NOW))
+        assert uow.orders.executions_of("trend", "BTCUSDT", since=later(-3)) == 3
+        assert uow.orders.executions_of("trend", "BTCUSDT", since=later(-1)) == 1
+        assert uow.orders.executions_of("trend", "ETHUSDT", since=later(-3)) == 1
+        assert uow.orders.executions_of("carry", "BTCUSDT", since=later(-3)) == 1
+        assert uow.orders.executions_of("nobody", "BTCUSDT", since=later(-3)) == 0

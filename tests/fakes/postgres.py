@@ -37,6 +37,7 @@ from app.domain.reconciliation import Difference, Pass
 from app.domain.regimes import MarketRegime
 from app.domain.results import Closing
 from app.domain.signals import SIGNAL_TRANSITIONS, Side, Signal, SignalEvent, SignalState, StoredSignal
+from app.domain.throttles import StrategyThrottle
 from app.ports import (
     PAGE_ROWS_MAX,
     AccessRepository,
@@ -93,6 +94,7 @@ class _State:
     guards: dict[str, Guard] = field(default_factory=dict)
     protective: dict[str, ProtectiveOrder] = field(default_factory=dict)
     regimes: dict[str, MarketRegime] = field(default_factory=dict)
+    throttles: dict[str, StrategyThrottle] = field(default_factory=dict)
 
     def copy(self) -> _State:
         values = {each.name: getattr(self, each.name) for each in fields(self)}
@@ -463,6 +465,14 @@ class FakeOrders:
             default=None,
         )
 
+    def executions_of(self, strategy: str, symbol: str, *, since: datetime) -> int:
+        state = self._tables.state
+        return sum(
+            each.created_at > since and state.signals[each.signal_id].signal.strategy == strategy
+            for each in state.orders.values()
+            if (each.symbol, each.purpose) == (symbol, OrderPurpose.ENTRY) and each.signal_id is not None
+        )
+
     def troubled_since(self, since: datetime) -> int:
         rows = self._tables.state.attempts.values()
         return sum(
@@ -694,6 +704,15 @@ class FakeControl:
     def audit(self, *, at: datetime, actor: str, action: str, reason: str, detail: Mapping[str, Any]) -> None:
         row = {"at": at, "actor": actor, "action": action, "reason": reason, "detail": detail}
         self._tables.state.audit.append(row)
+
+    def throttle(self, strategy: str) -> StrategyThrottle | None:
+        return self._tables.state.throttles.get(strategy)
+
+    def throttles(self) -> Sequence[StrategyThrottle]:
+        return [throttle for _, throttle in sorted(self._tables.state.throttles.items())]
+
+    def save_throttle(self, throttle: StrategyThrottle) -> None:
+        self._tables.state.throttles[throttle.strategy] = throttle
 
     def add_reconciliation(self, differences: Sequence[Difference], *, now: datetime) -> None:
         self._tables.state.last_pass = Pass(at=now, differences=list(differences))

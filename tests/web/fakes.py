@@ -33,6 +33,19 @@ ALERT = {
     "revision": 2,
     "delivered": {"webhook": 2},
 }
+THROTTLE: dict[str, Any] = {
+    "strategy": "momentum",
+    "is_disabled": True,
+    "disabled_at": AT,
+    "symbol": "BTCUSDT",
+    "executions": 20,
+    "maximum": 20,
+    "window_seconds": 600,
+    "times_disabled": 1,
+    "enabled_at": None,
+    "enabled_by": None,
+    "enabled_because": None,
+}
 TOKENS = {
     "read-token": frozenset({"read"}),
     "signals-token": frozenset({"signals"}),
@@ -621,6 +634,19 @@ class FakeSystem:
         if enabled:
             return FakeRefusal("NOT_POSSIBLE_NOW", "an emergency stop that is ARMED cannot be enabled")
         return {**ESS, "state": "DISABLED"}
+
+    def throttles(self) -> Sequence[Mapping[str, Any]]:
+        self._work()
+        return [THROTTLE]
+
+    def enable_strategy(self, *, strategy: str, actor: str, reason: str) -> Mapping[str, Any] | FakeRefusal | None:
+        self._work()
+        self.calls.append(("enable_strategy", strategy, actor, reason))
+        if strategy == "quiet":
+            return FakeRefusal("STRATEGY_NOT_DISABLED", "strategy=quiet")
+        if strategy != THROTTLE["strategy"]:
+            return None
+        return {**THROTTLE, "is_disabled": False, "disabled_at": None, "enabled_at": AT, "enabled_by": actor}
 
     def set_policy_mode(self, *, mode: RiskMode, **wish: Any) -> FakeOutcome:
         return self._policy_outcome("mode", mode, wish)

@@ -26,6 +26,7 @@ CHANGES = [
     ("PUT", "/api/policy", {"changes": {"leverage_max": "2"}, "reason": "careful"}),
     ("POST", "/api/policy/rollback", {"version": 1, "reason": "careful"}),
     ("POST", "/api/ess/disable", {"reason": "maintenance"}),
+    ("POST", "/api/throttles/enable", {"strategy": "momentum", "reason": "looked at it"}),
 ]
 
 
@@ -173,3 +174,26 @@ class TestWithTheRealUseCase:
         problem = response.get_json(force=True)
         assert (response.status_code, problem["type"]) == (422, "/problems/invalid-policy")
         assert [(each["pointer"], each["code"]) for each in problem["errors"]] == [(pointer, code)]
+
+
+def test_disabled_strategies_are_listed_and_enabled_with_a_reason(
+    client: FlaskClient, document: dict[str, Any], system: FakeSystem
+) -> None:
+    page = client.get("/api/throttles", headers=READ).get_json()
+    fits(document, "ThrottlePage", page)
+    assert [(each["strategy"], each["is_disabled"]) for each in page["items"]] == [("momentum", True)]
+    body = {"strategy": "momentum", "reason": "looked at it"}
+    item = client.post("/api/throttles/enable", json=body, headers=OPERATE).get_json()
+    fits(document, "ThrottleItem", item)
+    assert item["is_disabled"] is False
+    assert system.calls == [("enable_strategy", "momentum", "operate", "looked at it")]
+
+
+@pytest.mark.parametrize(("strategy", "status", "type_"), [("quiet", 409, "refused"), ("unheard of", 404, "not-found")])
+def test_a_strategy_that_is_not_disabled_is_not_enabled(
+    client: FlaskClient, document: dict[str, Any], strategy: str, status: int, type_: str
+) -> None:
+    response = client.post("/api/throttles/enable", json={"strategy": strategy, "reason": "r"}, headers=OPERATE)
+    problem = response.get_json(force=True)
+    fits(document, "Problem", problem)
+    assert (response.status_code, problem["type"]) == (status, f"/problems/{type_}")

@@ -1,7 +1,7 @@
 """Postgres, the truth: tables, migrations, the unit of work and its repositories, read models."""
 
 # All are part of the schema, whoever asks for it.
-from app.adapters.postgres import access_tables, engine_tables, event_tables, protection_tables
+from app.adapters.postgres import access_tables, engine_tables, event_tables, protection_tables, throttle_tables
 from app.adapters.postgres.engine import create_engine
 from app.adapters.postgres.migrate import DatabaseNewerThanCodeError, migrate
 from app.adapters.postgres.read_models import PostgresReadModels
@@ -18,4 +18,5 @@ __all__ = [
     "event_tables",
     "migrate",
     "protection_tables",
+    "throttle_tables",
 ]

@@ -16,6 +16,7 @@ from app.adapters.postgres.items import decision_item, policy_item, verdict_item
 from app.adapters.postgres.policy_body import policy_from_body, policy_to_body
 from app.adapters.postgres.recordset import as_rows, recordset
 from app.adapters.postgres.tables import audit, decisions, ess, policies, reconciliations, symbols, tokens
+from app.adapters.postgres.throttle_tables import strategy_throttles
 from app.adapters.postgres.transaction import Row, Transaction
 from app.domain.access import Token
 from app.domain.ess import EmergencyStop, EssState
@@ -23,6 +24,7 @@ from app.domain.market import SymbolRules
 from app.domain.money import parse_decimal, plain
 from app.domain.policy import Policy, PolicyVersion
 from app.domain.reconciliation import Difference, Pass
+from app.domain.throttles import StrategyThrottle
 from app.ports import ControlRepository, NewDecision, Page
 
 ESS_ID = 1
@@ -139,6 +141,24 @@ _LAST_RECONCILIATION = (
 _TRY_LOCK = sa.select(
     sa.func.pg_try_advisory_xact_lock(sa.func.hashtextextended(sa.bindparam("name", type_=sa.Text), 0))
 )
+
+
+_THROTTLE_FIELDS = tuple(column.name for column in strategy_throttles.c)
+_THROTTLE = sa.select(strategy_throttles).where(
+    strategy_throttles.c.strategy == sa.bindparam("of_strategy", type_=sa.Text)
+)
+_THROTTLES = sa.select(strategy_throttles).order_by(strategy_throttles.c.strategy)
+
+
+def _save_throttle() -> sa.Executable:
+    insert = pg.insert(strategy_throttles).values(
+        {name: sa.bindparam(name, type_=strategy_throttles.c[name].type) for name in _THROTTLE_FIELDS}
+    )
+    changes = {name: insert.excluded[name] for name in _THROTTLE_FIELDS if name != "strategy"}
+    return insert.on_conflict_do_update(index_elements=["strategy"], set_=changes)
+
+
+_SAVE_THROTTLE = _save_throttle()
 
 
 def _save_symbols() -> sa.Executable:
@@ -302,9 +322,24 @@ class PostgresControl(ControlRepository):
         rows = self._transaction.rows(_RECORDED_DECISIONS, parameters)
         return [{"signal_id": row.signal_id, **decision_from_row(row)} for row in rows]
 
+    def throttle(self, strategy: str) -> StrategyThrottle | None:
+        row = self._transaction.row(_THROTTLE, {"of_strategy": strategy})
+        return None if row is None else _throttle_from_row(row)
+
+    def throttles(self) -> Sequence[StrategyThrottle]:
+        """Every strategy that was ever disabled, by its name."""
+        return [_throttle_from_row(row) for row in self._transaction.rows(_THROTTLES)]
+
+    def save_throttle(self, throttle: StrategyThrottle) -> None:
+        self._transaction.run(_SAVE_THROTTLE, {name: getattr(throttle, name) for name in _THROTTLE_FIELDS})
+
     def try_lock(self, name: str) -> bool:
         """A lock by name until the end of the transaction; False when another transaction holds it."""
         return bool(self._transaction.value(_TRY_LOCK, {"name": name}))
+
+
+def _throttle_from_row(row: Row) -> StrategyThrottle:
+    return StrategyThrottle(**{name: getattr(row, name) for name in _THROTTLE_FIELDS})
 
 
 def _policy_item(row: Row, body_before: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -23,6 +23,7 @@ from app.adapters.postgres.tables import (
     ORDER_IS_UNBOOKED,
     attempts,
     orders,
+    signals,
 )
 from app.adapters.postgres.transaction import Row, Transaction
 from app.domain.orders import (
@@ -110,6 +111,18 @@ _LAST_ENTRY_AT = (
     )
     .order_by(orders.c.created_at.desc())
     .limit(1)
+)
+# Both sides are named for the index, which begins with symbol and side.
+_EXECUTIONS_OF = (
+    sa.select(sa.func.count())
+    .select_from(orders.join(signals, signals.c.signal_id == orders.c.signal_id))
+    .where(
+        orders.c.symbol == sa.bindparam("symbol", type_=sa.Text),
+        orders.c.side.in_([sa.literal_column(f"'{side.value}'") for side in Side]),
+        orders.c.created_at > _MOMENT,
+        orders.c.purpose == sa.literal_column(f"'{OrderPurpose.ENTRY.value}'"),
+        signals.c.strategy == sa.bindparam("strategy", type_=sa.Text),
+    )
 )
 # Exits are reduce-only and entries never are.
 _ATTEMPTS_SINCE = (
@@ -213,6 +226,10 @@ class PostgresOrders(OrderRepository):
     def last_entry_at(self, symbol: str, side: Side) -> datetime | None:
         found: datetime | None = self._transaction.value(_LAST_ENTRY_AT, {"symbol": symbol, "side": side.value})
         return found
+
+    def executions_of(self, strategy: str, symbol: str, *, since: datetime) -> int:
+        parameters = {"strategy": strategy, "symbol": symbol, "moment": since}
+        return int(self._transaction.value(_EXECUTIONS_OF, parameters))
 
     def attempts_since(self, since: datetime) -> int:
         return int(self._transaction.value(_ATTEMPTS_SINCE, {"moment": since}))

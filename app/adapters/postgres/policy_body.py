@@ -21,6 +21,8 @@ ADDED_LATER: Mapping[str, Any] = MappingProxyType(
         "stale_market_seconds_max": 30,
         "symbol_losses_max": 1_000,  # nothing was paused then
         "symbol_pause_seconds": 0,
+        "strategy_executions_max": 100_000,  # no strategy was disabled then
+        "strategy_executions_window_seconds": 1,
     }
 )
 

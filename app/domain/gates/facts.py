@@ -14,6 +14,7 @@ from app.domain.policy import Policy, PolicyVersion, Stage
 from app.domain.regimes import MarketRegime
 from app.domain.results import SymbolResults
 from app.domain.signals import Signal
+from app.domain.throttles import StrategyUse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,7 @@ class EntryFacts:
     first_reference_price: Decimal | None = None
     regime: MarketRegime | None = None
     results: SymbolResults | None = None
+    strategy_use: StrategyUse | None = None
     remaining_quantity: Decimal | None = None  # of a chase: what of the order was not executed yet
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -24,6 +24,7 @@ from app.domain.gates import (
     price_collar,
     price_drift,
     regime,
+    repeated_execution,
     signal_age,
     size,
     stage,
@@ -199,6 +200,15 @@ def _message_rate(facts: EntryFacts) -> Verdict:
     )
 
 
+def _repeated_execution(facts: EntryFacts) -> Verdict:
+    return repeated_execution.check_repeated_execution(
+        use=facts.strategy_use,
+        maximum=facts.limits.strategy_executions_max if facts.limits else None,
+        window_seconds=facts.limits.strategy_executions_window_seconds if facts.limits else None,
+        attempt_number=facts.attempt_number,
+    )
+
+
 def _venue_filters(facts: EntryFacts) -> Verdict:
     return venue_filters.check_venue_filters(
         side=facts.signal.side,
@@ -241,6 +251,7 @@ RULE_BOOK: tuple[tuple[str, Callable[[EntryFacts], Verdict]], ...] = (
     (net_exposure.GATE, _net_exposure),
     (gross_exposure.GATE, _gross_exposure),
     (message_rate.GATE, _message_rate),
+    (repeated_execution.GATE, _repeated_execution),
     (venue_filters.GATE, _venue_filters),
     (margin.GATE, _margin),
 )
@@ -263,9 +274,12 @@ class Judgement:
     outcome: Outcome
 
 
-def judge_entry(facts: EntryFacts) -> Judgement:
-    """Ask every gate, always all of them; the first denial in order is the reason. A missing fact never raises."""
-    verdicts = tuple(judge(facts) for _, judge in RULE_BOOK)
+def judge_entry(facts: EntryFacts, *, gates: Container[str] | None = None) -> Judgement:
+    """Ask every gate, always all of them; the first denial in order is the reason. A missing fact never raises.
+
+    `gates` are those that a recorded decision was taken by: one that came into being later did not judge it.
+    """
+    verdicts = tuple(judge(facts) for name, judge in RULE_BOOK if gates is None or name in gates)
     denial = next((verdict for verdict in verdicts if not verdict.passed), None)
     if denial is not None:
         outcome = Outcome.DENIED

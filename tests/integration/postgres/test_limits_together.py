@@ -49,6 +49,7 @@ WIDE = replace(
     open_positions_max=500,
     orders_per_minute_max=1_200,
     duplicate_cool_off_seconds=0,
+    strategy_executions_max=100_000,
 )
 
 
@@ -105,6 +106,7 @@ CASES = {
         is_short=False,
     ),
     "messages a minute": Case(replace(WIDE, orders_per_minute_max=9), of_its_own, buy, entries=9),
+    "executions of a strategy": Case(replace(WIDE, strategy_executions_max=11), the_same, buy, entries=11),
     "one entry within the cool-off": Case(replace(WIDE, duplicate_cool_off_seconds=60), the_same, buy, entries=1),
 }
 

@@ -18,6 +18,7 @@ from app.domain.policy import Policy, PolicyVersion, RiskMode, Stage, default_po
 from app.domain.regimes import MarketRegime, Regime
 from app.domain.results import SymbolResults
 from app.domain.signals import Side, Signal
+from app.domain.throttles import StrategyUse
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -190,6 +191,7 @@ def make_facts(**changes: Any) -> EntryFacts:
         quantity=D("0.01"),
         limit_price=D("50050"),
         regime=make_regime(),
+        strategy_use=StrategyUse(executions=1, disabled_at=None),
         results=make_results(),
     )
     return replace(facts, **changes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -157,7 +158,8 @@ def test_what_another_release_recorded_is_counted_apart_and_compared_with_nothin
     object.__setattr__(broken, "inputs", {**broken.inputs, "signal": None})
     decisions[0] = broken
     other = copy.deepcopy(decisions[1])
-    object.__setattr__(other, "verdicts", list(other.verdicts)[:-1])
+    *same, last = other.verdicts
+    object.__setattr__(other, "verdicts", [*same, replace(last, numbers={**last.numbers, "margin": "0"})])
     decisions[1] = other
     report = what_if(desk)
     assert (report.unreadable, report.not_reproduced) == (["good"], ["weak"])
@@ -199,3 +201,16 @@ def test_what_is_no_decision_of_ours_is_said_to_be_unreadable(spoil: Any) -> Non
     spoil(recorded)
     with pytest.raises(UnreadableFactsError):
         facts_from_json(recorded, policy_of=lambda _: None)
+
+
+def test_a_decision_from_before_a_gate_existed_leads_to_itself() -> None:
+    desk = desk_with_history()
+    for decision in desk.database.state.decisions:
+        inputs = {name: value for name, value in decision.inputs.items() if name != "strategy_use"}
+        verdicts = [verdict for verdict in decision.verdicts if verdict.gate != "repeated_execution"]
+        object.__setattr__(decision, "inputs", inputs)
+        object.__setattr__(decision, "verdicts", verdicts)
+    report = what_if(desk)
+    assert (report.not_reproduced, report.unreadable, report.comparison.changed) == ([], [], 0)
+    assert report.comparison.compared == report.read > 0
+    assert "repeated_execution" not in what_if(desk, Wanted(changes={"strategy_executions_max": 1})).comparison.gates

@@ -14,7 +14,7 @@ const MODES = {
 const GROUPS = [
   ["Size", ["leverage_max", "risk_per_trade_share", "size_factor", "stop_distance_share", "position_notional_max"]],
   ["Limits", ["open_positions_max", "net_exposure_share_max", "gross_exposure_share_max", "daily_drawdown_share_max", "open_loss_share_max"]],
-  ["Entry", ["confidence_minimum", "slippage_share_max", "price_drift_share_max", "spread_share_max", "funding_rate_share_max", "duplicate_cool_off_seconds", "orders_per_minute_max", "symbols_denied"]],
+  ["Entry", ["confidence_minimum", "slippage_share_max", "price_drift_share_max", "spread_share_max", "funding_rate_share_max", "duplicate_cool_off_seconds", "orders_per_minute_max", "strategy_executions_max", "strategy_executions_window_seconds", "symbols_denied"]],
   ["Age of what is known", ["signal_age_seconds_max", "market_data_age_seconds_max", "account_age_seconds_max", "policy_age_seconds_max", "stale_market_seconds_max", "unknown_seconds_max"]],
   ["Emergency stop", ["execution_errors_max", "execution_error_window_seconds", "rejections_in_a_row_max", "ess_cooldown_seconds", "ess_reset_permitted"]],
 ];

@@ -17,6 +17,7 @@ from app.domain.gates.facts import EntryFacts
 from app.domain.gates.rule_book import RULE_BOOK, Outcome, judge_entry
 from app.domain.policy import Stage
 from app.domain.signals import Side
+from app.domain.throttles import StrategyUse
 from tests.unit.domain.builders import (
     NOW,
     D,
@@ -57,6 +58,7 @@ ORDER = [
     "net_exposure",
     "gross_exposure",
     "message_rate",
+    "repeated_execution",
     "venue_filters",
     "margin",
 ]
@@ -87,6 +89,10 @@ DENIALS: dict[str, tuple[dict[str, Any], str]] = {
     "net_exposure": ({"exposure": make_exposure(net_notional=D("49900"))}, "NET_EXPOSURE_ABOVE_MAXIMUM"),
     "gross_exposure": ({"exposure": make_exposure(gross_notional=D("49900"))}, "GROSS_EXPOSURE_ABOVE_MAXIMUM"),
     "message_rate": ({"entry_attempts_last_minute": 600}, "MESSAGE_RATE_AT_MAXIMUM"),
+    "repeated_execution": (
+        {"strategy_use": StrategyUse(executions=20, disabled_at=None)},
+        "STRATEGY_EXECUTIONS_AT_MAXIMUM",
+    ),
     "venue_filters": ({"limit_price": D("50050.05")}, "PRICE_OFF_TICK"),
     "margin": ({"account": make_account(available_balance=D("100.09"))}, "MARGIN_INSUFFICIENT"),
 }
@@ -186,6 +192,7 @@ def test_observation_decides_like_any_stage_but_only_observes() -> None:
             },
         ),
         ("entry_attempts_last_minute", {"message_rate": "MESSAGE_RATE_UNKNOWN"}),
+        ("strategy_use", {"repeated_execution": "STRATEGY_USE_UNKNOWN"}),
         (
             "quantity",
             {
@@ -228,7 +235,7 @@ def test_without_a_policy_every_gate_with_a_limit_says_so() -> None:
 OPTIONAL = [
     "stage", "policy", "emergency_stop", "rules", "quote", "funding", "account", "start_of_day_equity", "exposure",
     "entry_attempts_last_minute", "quantity", "limit_price", "first_reference_price", "regime",
-    "results",
+    "results", "strategy_use",
 ]  # fmt: skip
 
 
@@ -277,6 +284,7 @@ def test_each_limit_is_read_from_the_policys_own_field() -> None:
         net_exposure_share_max=D("0.09"),
         gross_exposure_share_max=D("0.09"),
         orders_per_minute_max=4,
+        strategy_executions_max=1,
         leverage_max=D("0.05"),
         daily_drawdown_share_max=D("0"),
         duplicate_cool_off_seconds=10,
@@ -290,6 +298,14 @@ def test_each_limit_is_read_from_the_policys_own_field() -> None:
     assert "POLICY_UNKNOWN" not in denials_of(facts).values()
     chase = replace(facts, attempt_number=2, first_reference_price=D("50000"))
     assert denials_of(chase)["price_drift"] == "PRICE_DRIFTED"
+
+
+def test_a_decision_is_taken_again_by_the_gates_that_took_it() -> None:
+    facts = make_facts(strategy_use=None)  # as recorded before anybody counted
+    asked = [name for name in ORDER if name != "repeated_execution"]
+    judgement = judge_entry(facts, gates=frozenset(asked))
+    assert [verdict.gate for verdict in judgement.verdicts] == asked
+    assert judgement.outcome is Outcome.APPROVED
 
 
 def test_an_entry_is_valued_at_the_dearer_of_limit_and_mark() -> None:
