@@ -7,7 +7,8 @@ import subprocess
 from pathlib import Path
 
 import psycopg
-import sqlalchemy as sa
+
+from app.adapters.postgres.address import without_password
 
 DUMP_SECONDS_MAX = 4 * 3600
 
@@ -41,10 +42,9 @@ def load_database(database_url: str, path: Path, *, tools: Path) -> None:
 
 
 def _run(command: list[str], database_url: str) -> None:
-    url = sa.make_url(database_url)
     # Command lines are public: the password goes by the environment.
-    address = url._replace(drivername="postgresql", password=None).render_as_string()
-    environment = {**os.environ, "PGPASSWORD": url.password or "", "PGCONNECT_TIMEOUT": "5"}
+    address, password = without_password(database_url)
+    environment = {**os.environ, "PGPASSWORD": password, "PGCONNECT_TIMEOUT": "5"}
     done = subprocess.run(
         [*command, f"--dbname={address}"],
         env=environment,

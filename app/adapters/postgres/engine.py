@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from psycopg.abc import PQGen
 from sqlalchemy import event, exc
 
+from app.adapters.postgres.address import one_authority
 from app.adapters.postgres.json_values import from_json, to_json
 
 CONNECT_SECONDS_MAX = 2  # libpq knows no shorter one
@@ -54,8 +55,11 @@ class BoundedConnection(psycopg.Connection[Any]):
 
 
 def sqlalchemy_url(database_url: str) -> sa.URL:
-    """`postgresql://` (or `postgres://`) as SQLAlchemy's URL for psycopg 3; sockets as `?host=/directory`."""
-    url = sa.make_url(database_url)
+    """`postgresql://` (or `postgres://`) as SQLAlchemy's URL for psycopg 3; sockets as `?host=/directory`.
+
+    Several hosts as libpq has them (`h1:5432,h2:5432`): each connect goes to the first that may be written to.
+    """
+    url = sa.make_url(one_authority(database_url))
     if url.drivername not in ("postgresql", "postgres", "postgresql+psycopg"):
         raise ValueError(f"not a PostgreSQL URL: {url.drivername}://...")
     return url.set(drivername="postgresql+psycopg")
@@ -89,6 +93,7 @@ def create_engine(database_url: str, *, application_name: str, pool_size: int) -
     )
     event.listen(engine, "do_connect", _connect_bounded)
     event.listen(engine, "checkout", _refuse_dead_connection)
+    event.listen(engine, "handle_error", _leave_read_only_server)
     return engine
 
 
@@ -102,3 +107,9 @@ def _refuse_dead_connection(connection: BoundedConnection, _record: Any, _proxy:
     poll.register(connection.fileno(), select.POLLIN)
     if poll.poll(0):
         raise exc.InvalidatePoolError("the server closed the connection while it was idle")
+
+
+def _leave_read_only_server(context: Any) -> None:
+    """A server that may not be written to any more was demoted: every connection to it is given up, for the new one."""
+    if isinstance(context.original_exception, psycopg.errors.ReadOnlySqlTransaction):
+        context.is_disconnect = True
