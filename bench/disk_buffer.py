@@ -1,7 +1,8 @@
 """What the disk buffer costs beside raw appends of the same bytes with the same syncs, and how fast it replays.
 
-Rounds are interleaved and compared by their medians, so that a noisy machine disturbs all alike. The library beside it
-is SQLite (the usual answer to "keep it on the disk until later") with its log synced on every commit.
+Rounds are interleaved and compared by their medians, so that a noisy machine disturbs all alike. Beside it: SQLite (the
+usual answer to "keep it on the disk until later") with its log synced on every commit, and persist-queue on top of
+it, a well-known library for the same job, where it is installed (`pip install persist-queue`; no dependency of ours).
 Run: `python -m bench.disk_buffer [DIRECTORY]` (on the disk that the state directory is on; starts a throw-away Valkey).
 """
 
@@ -30,6 +31,11 @@ from app.adapters.redis.event_stream import RedisEventMending, RedisEventPublish
 from app.domain.events import Event, EventType
 from app.ports import Loss
 from tests.support.servers import valkey_server
+
+try:
+    import persistqueue
+except ImportError:
+    persistqueue = None
 
 ROUNDS = 15
 APPENDS_PER_ROUND = 60
@@ -63,7 +69,7 @@ def make(how_many: int) -> list[Event]:
 
 
 def lines(events: Sequence[Event]) -> bytes:
-    return lines_of([encode(CODEC.key(event), CODEC.to_json(event)) for event in events], 1_763_800_000_000_000)
+    return lines_of(encode((CODEC.key(event), CODEC.to_json(event)) for event in events), 1_763_800_000_000_000)
 
 
 def per_second(append: Callable[[int], object], batch: int) -> float:
@@ -97,19 +103,35 @@ def bench_append(folder: Path, batch: int) -> None:
         )
         database.execute("COMMIT")
 
-    rates: dict[str, list[float]] = {"raw": [], "json": [], "ours": [], "sqlite": []}
+    appends: dict[str, Callable[[int], object]] = {
+        "raw": append_raw,
+        "ours": lambda number: buffer.append(events[number]),
+        "json": append_json,
+        "sqlite": append_sqlite,
+    }
+    if persistqueue is not None:
+        # A commit for all of a call, as the others: with `auto_commit` it would be one for each.
+        queue = persistqueue.SQLiteQueue(str(folder / f"persistqueue-{batch}"), auto_commit=False)
+
+        def append_persistqueue(number: int) -> None:
+            for event in events[number]:
+                queue.put(orjson.dumps((event.event_id, CODEC.to_json(event))))
+            queue.task_done()
+
+        appends["persist-queue"] = append_persistqueue
+    rates: dict[str, list[float]] = {name: [] for name in appends}
     for _ in range(ROUNDS):
-        rates["raw"].append(per_second(append_raw, batch))
-        rates["ours"].append(per_second(lambda number: buffer.append(events[number]), batch))
-        rates["json"].append(per_second(append_json, batch))
-        rates["sqlite"].append(per_second(append_sqlite, batch))
+        for name, append in appends.items():
+            rates[name].append(per_second(append, batch))
     median = {name: statistics.median(found) for name, found in rates.items()}
-    share = median["ours"] / median["raw"]
+    # Round by round: what disturbs one round disturbs both of it.
+    share = statistics.median(ours / raw for ours, raw in zip(rates["ours"], rates["raw"], strict=True))
+    library = f"{median['persist-queue']:>8,.0f}/s" if "persist-queue" in median else "not installed"
     print(
         f"append, {batch:>3} a call, one sync each   {median['ours']:>9,.0f}/s  raw {median['raw']:>9,.0f}/s  "
         f"share {share:4.2f} (target {TARGET_SHARE:.2f}: {'met' if share >= TARGET_SHARE else 'MISSED'})  "
         f"raw with encoding {median['json']:>9,.0f}/s, share {median['ours'] / median['json']:4.2f}  "
-        f"sqlite {median['sqlite']:>8,.0f}/s",
+        f"sqlite {median['sqlite']:>8,.0f}/s  persist-queue {library}",
         flush=True,
     )
     buffer.close()
