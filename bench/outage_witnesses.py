@@ -8,6 +8,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,24 +16,48 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+import psutil
 import psycopg
 import websockets.exceptions
 from websockets.sync.client import ClientConnection, connect
 
 from app.adapters.redis.client import connect as connect_redis
+from app.adapters.redis.event_group import RedisEventGroup
 from app.adapters.redis.event_stream import RedisEventSource
 from app.chaos.flood import SYMBOLS
+from app.domain.events import Event
 from app.ports import EventsUnavailableError
 
 TTL_SECONDS = 10
-SENDERS = 32
+SENDERS = 128  # at 50 a second answers may take 2.5 s before one is posted late
 ANSWER_SECONDS_MAX = 20.0
 RECORD_PAUSE_SECONDS = 2.0
 RECORD_OVERLAP = 5_000  # numbers drawn by a transaction may become visible later than higher ones
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One post: when it should have begun by the schedule, began, ended (monotonic), and what came of it."""
+
+    due_at: float
+    began_at: float
+    ended_at: float
+    verdict: str
+
+    @property
+    def late_seconds(self) -> float:
+        return self.began_at - self.due_at
+
+    @property
+    def took_seconds(self) -> float:
+        return self.ended_at - self.began_at
+
+
 class Producers:
-    """Post at a steady rate, however long answers take, from a seed. A 202 is a promise, everything else is none."""
+    """Post by a schedule, however long answers take, from a seed; who falls behind catches up and says how late it was.
+
+    A 202 is a promise, everything else is none.
+    """
 
     def __init__(self, *, base_url: str, token: str, seed: int, per_second: float) -> None:
         limits = httpx.Limits(max_connections=SENDERS, max_keepalive_connections=SENDERS)
@@ -46,7 +71,7 @@ class Producers:
         self.sent = 0
         self.promised: dict[str, float] = {}  # signal id -> when its 202 came (monotonic)
         self.verdicts: Counter[str] = Counter()
-        self.answers: list[tuple[float, str, float]] = []  # when answered, verdict, seconds it took
+        self.answers: list[Answer] = []
 
     def run(self, seconds: float) -> None:
         """Until the time is over and the last answer is here."""
@@ -61,12 +86,12 @@ class Producers:
                 "strategy": f"outage-{self._draw.randrange(4)}",
                 "ttl_seconds": TTL_SECONDS,
             }
-            self._pool.submit(self._post, body)
+            self._pool.submit(self._post, body, due)
             self.sent += 1
         self._pool.shutdown(wait=True)
         self._client.close()
 
-    def _post(self, body: dict[str, Any]) -> None:
+    def _post(self, body: dict[str, Any], due_at: float) -> None:
         began = time.monotonic()
         try:
             answer = self._client.post("/api/signals", json=body | {"generated_at": datetime.now(UTC).isoformat()})
@@ -77,7 +102,7 @@ class Producers:
         ended = time.monotonic()
         with self._lock:
             self.verdicts[verdict] += 1
-            self.answers.append((ended, verdict, ended - began))
+            self.answers.append(Answer(due_at, began, ended, verdict))
             if is_promise:
                 self.promised[body["signal_id"]] = ended
 
@@ -147,16 +172,31 @@ class Record(Witness):
             self._newest = max([self._newest, *(row[1] for row in rows)])
 
 
-class StreamReader(Witness):
-    """Follows the live stream as any consumer may, and applies each event once, by its id."""
+class Follower(Witness):
+    """Applies each event once, by its id, in the order of its first delivery."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deliveries: list[tuple[float, str]] = []  # when (monotonic), event id
+        self.first_at: dict[str, float] = {}  # event id -> when it was first delivered
+        self.by_signal: dict[str, list[str]] = defaultdict(list)  # signal id -> ids of its events as first delivered
+
+    def take(self, event: Event) -> None:
+        """One delivery."""
+        now = time.monotonic()
+        self.deliveries.append((now, event.event_id))
+        if event.event_id not in self.first_at:
+            self.first_at[event.event_id] = now
+            self.by_signal[str(event.payload.get("signal_id"))].append(event.event_id)
+
+
+class StreamReader(Follower):
+    """Follows the live stream as any reader may."""
 
     def __init__(self, redis_url: str) -> None:
         super().__init__()
         self._source = RedisEventSource(connect_redis(redis_url, answer_seconds_max=2.0))
         self._after = 0
-        self.deliveries = 0
-        self.applied: dict[str, int] = {}  # event id -> the place of its first delivery
-        self.by_signal: dict[str, list[str]] = defaultdict(list)  # signal id -> ids of its events as first delivered
         self.jumps = 0
 
     def look(self) -> None:
@@ -166,12 +206,27 @@ class StreamReader(Witness):
             time.sleep(0.05)  # away: nothing to wait on
             return
         for each in events:
-            self.deliveries += 1
             self.jumps += bool(self._after) and each.sequence != self._after + 1
             self._after = each.sequence
-            if each.event.event_id not in self.applied:
-                self.applied[each.event.event_id] = self.deliveries
-                self.by_signal[str(each.event.payload.get("signal_id"))].append(each.event.event_id)
+            self.take(each.event)
+
+
+class GroupReader(Follower):
+    """A consumer group of its own: takes, applies, acknowledges."""
+
+    pause_seconds = 0.05
+
+    def __init__(self, redis_url: str) -> None:
+        super().__init__()
+        link = connect_redis(redis_url, answer_seconds_max=2.0)
+        self._group = RedisEventGroup(link, group="outage-proof", member="outage-proof")
+
+    def look(self) -> None:
+        with suppress(EventsUnavailableError):
+            while deliveries := self._group.take(limit=500):
+                for each in deliveries:
+                    self.take(each.event)
+                self._group.acknowledge(deliveries)
 
 
 class Dashboard(Witness):
@@ -251,3 +306,36 @@ class Health(Witness):
             return
         for each in found:
             self.components[each["component"]].statuses.append((at, each["status"], str(each["cause"])))
+
+
+class Processors(Witness):
+    """How much processor time each process of the system has used: what a busy machine cannot disturb."""
+
+    pause_seconds = 0.5
+
+    def __init__(self, processes: Callable[[], Mapping[str, int]]) -> None:
+        super().__init__()
+        self._processes = processes
+        self._used: dict[tuple[str, int], float] = {}
+        self.samples: list[tuple[float, dict[str, float]]] = []  # when, seconds used since the start by name
+
+    def look(self) -> None:
+        for name, pid in self._processes().items():
+            with suppress(psutil.NoSuchProcess):
+                leader = psutil.Process(pid)
+                for each in (leader, *leader.children(recursive=True)):
+                    with suppress(psutil.NoSuchProcess):
+                        times = each.cpu_times()
+                        self._used[name, each.pid] = times.user + times.system
+        used: dict[str, float] = defaultdict(float)
+        for (name, _), seconds in self._used.items():
+            used[name] += seconds
+        self.samples.append((time.monotonic(), dict(used)))
+
+    def cores(self, begin: float, end: float) -> dict[str, float]:
+        """Cores in use on average by process; empty without two samples in between."""
+        within = [each for each in self.samples if begin <= each[0] <= end]
+        if len(within) < 2:
+            return {}
+        (first_at, first), (last_at, last) = within[0], within[-1]
+        return {name: (seconds - first.get(name, 0.0)) / (last_at - first_at) for name, seconds in last.items()}

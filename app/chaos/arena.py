@@ -77,10 +77,12 @@ class Arena:
 
     def pid_of(self, name: str) -> int | None:
         """The process' pid right now; None while it is being restarted."""
+        return self.pids().get(name)
+
+    def pids(self) -> Mapping[str, int]:
+        """The pids of all processes that run right now, by name."""
         record = read_record(self.state / "run" / "system.json")
-        if record is None:
-            return None
-        return next((each.identity.pid for each in record.processes if each.name == name and each.identity), None)
+        return {each.name: each.identity.pid for each in record.processes if each.identity} if record else {}
 
     def send_signal(self, name: str, number: signal.Signals) -> bool:
         """Signal a process group, as the kernel's out-of-memory killer or an operator would."""

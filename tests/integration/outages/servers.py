@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,8 +26,15 @@ BACK_SECONDS_MAX = 30.0
 class Mortal:
     """A server process under our hands."""
 
-    def __init__(self, url: str, start: Callable[[], subprocess.Popen[bytes]], answers: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        url: str,
+        start: Callable[[], subprocess.Popen[bytes]],
+        answers: Callable[[], bool],
+        data: Sequence[Path] = (),
+    ) -> None:
         self.url = url
+        self._data = data
         self._start = start
         self.answers = answers
         self.process = start()
@@ -35,6 +43,13 @@ class Mortal:
         """SIGKILL, as the kernel does it when memory is short."""
         self.process.kill()
         self.process.wait(10)
+
+    def wipe(self) -> None:
+        """Remove what a killed server had written: it comes back with nothing, as on a new disk."""
+        assert self._data
+        assert self.process.poll() is not None
+        for path in self._data:
+            shutil.rmtree(path)
 
     def freeze(self) -> None:
         """SIGSTOP, its children too (each Postgres backend is a group of its own): connections are taken by the kernel,
@@ -103,7 +118,9 @@ def mortal_valkey() -> Iterator[Mortal]:
                 except (redis.ConnectionError, redis.TimeoutError):
                     return False
 
-        with _held(Mortal(server.url(), start, answers), home / "valkey.log", valkey.STOP_SIGNAL) as held:
+        appended = server.configuration.with_name("appendonlydir")
+        mortal = Mortal(server.url(), start, answers, data=[appended])
+        with _held(mortal, home / "valkey.log", valkey.STOP_SIGNAL) as held:
             yield held
 
 
