@@ -14,7 +14,7 @@ from app.adapters.embedded.failures import EmbeddedServerError
 SERVICE_USER_NAME = "quantum-trader"
 # Where user names cannot be added (read-only /etc, no useradd) every Unix still has this one.
 FALLBACK_USER_NAME = "nobody"
-COMMAND_SECONDS_MAX = 20
+COMMAND_SECONDS_MAX = 120  # `initdb` syncs a new cluster: a busy disk takes its time
 
 
 @dataclass(frozen=True, slots=True)
