@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-pytest_plugins = ["tests.support.servers"]
+pytest_plugins = ["tests.support.server_fixtures"]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -1,7 +1,6 @@
-"""Real Postgres and Valkey servers for tests: one of each per pytest process, started when first asked for.
+"""Real Postgres and Valkey servers for tests and benches; needs nothing of pytest.
 
-With pytest-xdist every worker has its own pair, so nothing is shared and nothing is left behind when one is killed.
-They run with fsync off: what a power cut would lose does not matter to a test, and databases are made in milliseconds.
+They run with fsync off: what a power cut would lose does not matter here, and databases are made in milliseconds.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ from pathlib import Path
 from uuid import uuid4
 
 import psycopg
-import pytest
 import redis
 
 from app.adapters.embedded import postgres, valkey
@@ -26,8 +24,6 @@ from tests.support.waiting import wait_until
 
 START_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 15.0
-# One numbered Valkey database per test would run out; tests of one process run one after another, so one is enough.
-REDIS_DATABASE = 0
 
 
 @contextmanager
@@ -120,81 +116,19 @@ def valkey_server() -> Iterator[valkey.ValkeyServer]:
             yield server
 
 
-@pytest.fixture(scope="session")
-def postgres_cluster() -> Iterator[postgres.PostgresCluster]:
-    """One Postgres cluster for this pytest process."""
-    with postgres_server() as cluster:
-        yield cluster
-
-
-@pytest.fixture(scope="session")
-def postgres_url(postgres_cluster: postgres.PostgresCluster) -> str:
-    """`postgresql://` URL of the cluster's own, empty database; tests that write take `fresh_database` instead."""
-    return postgres_cluster.url()
-
-
-@pytest.fixture(scope="session")
-def migrated_template(postgres_cluster: postgres.PostgresCluster) -> str:
-    """The name of a database with every migration applied, to be copied, never written to."""
-    from app.adapters.postgres import migrate
-
-    name = "migrated_template"
-    _administer(postgres_cluster, f"CREATE DATABASE {name}")
-    migrate(postgres_cluster.url(name))
-    return name
-
-
-@pytest.fixture
-def fresh_database(postgres_cluster: postgres.PostgresCluster, migrated_template: str) -> Iterator[str]:
-    """URL of a migrated database for this test alone (a file copy of the template), dropped afterwards."""
-    with database_of_its_own(postgres_cluster, template=migrated_template) as url:
-        yield url
-
-
-@pytest.fixture
-def empty_database(postgres_cluster: postgres.PostgresCluster) -> Iterator[str]:
-    """URL of an empty database for this test alone, for tests of the migrations themselves; dropped afterwards."""
-    with database_of_its_own(postgres_cluster, template="template0") as url:
-        yield url
-
-
-@pytest.fixture(scope="session")
-def valkey_session_server() -> Iterator[valkey.ValkeyServer]:
-    """One Valkey server for this pytest process."""
-    with valkey_server() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def redis_url(valkey_session_server: valkey.ValkeyServer) -> str:
-    """`redis://` URL of this pytest process' own Valkey server."""
-    return valkey_session_server.url(REDIS_DATABASE)
-
-
-@pytest.fixture
-def fresh_redis(redis_url: str) -> Iterator[str]:
-    """URL of a Valkey server without keys, scripts or other clients, left that way before each test."""
-    with redis.Redis.from_url(redis_url) as client:
-        client.flushall()
-        client.script_flush()
-    yield redis_url
-    with redis.Redis.from_url(redis_url) as client:
-        # A client that a test left behind must not write into the next one.
-        for kind in ("normal", "pubsub"):
-            client.client_kill_filter(_type=kind, skipme=True)
-
-
 @contextmanager
 def database_of_its_own(cluster: postgres.PostgresCluster, *, template: str) -> Iterator[str]:
+    """URL of a copy of `template`, dropped afterwards."""
     name = f"test_{uuid4().hex[:12]}"
-    _administer(cluster, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+    administer(cluster, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
     try:
         yield cluster.url(name)
     finally:
         # FORCE ends the connections that a test's pools still hold.
-        _administer(cluster, f"DROP DATABASE {name} WITH (FORCE)")
+        administer(cluster, f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def _administer(cluster: postgres.PostgresCluster, statement: str) -> None:
+def administer(cluster: postgres.PostgresCluster, statement: str) -> None:
+    """Run one statement that no transaction may hold, such as CREATE DATABASE."""
     with psycopg.connect(cluster.url(), autocommit=True) as connection:
         connection.execute(statement)
