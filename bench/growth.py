@@ -1,25 +1,19 @@
-"""What a million stored signals and a hundred thousand orders cost: intake, dispatch and snapshot, full against empty.
+"""What stored rows, open symbols and signals a call cost: intake, dispatch and snapshot, of much against of little.
 
-    python -m bench.growth [--signals 1000000] [--orders 100000] [--rounds 60]
-
-Two databases on one Postgres (fsync off: it would hide what is measured), two numbered databases on one Valkey; each
-round does the same work on both, one after the other, so that whatever else the machine does hits both. The "empty"
-system holds `BASELINE` signals and orders, so that both snapshots have a page to show. Exit code 1 when a median is
-above `RATIO_MAX`.
+Run: `./qt bench growth`. Databases of every size on one Postgres (fsync off: it would hide what is measured) and one
+Valkey; each round does the same work on all of them in turn. The empty system holds `EMPTY` signals and orders, so that
+every snapshot has a page to show.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import statistics
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
 
 import psycopg
@@ -29,18 +23,26 @@ from app.adapters.postgres import migrate
 from app.bootstrap import System, open_system
 from app.domain.signals import Side, Signal
 from app.settings import Settings
-from tests.support.servers import postgres_server, valkey_server
+from bench.report.rows import Better, Curve, Point, Row, Series, Told, ratio_at_most
+from bench.run import Bench
 
 RATIO_MAX = 1.5
-BASELINE = 100
+EMPTY = 100
+SIGNALS = (10_000, 100_000, 1_000_000)  # an order for every tenth
+SYMBOLS = (10, 100, 1_000)
+SIGNALS_OF_SYMBOLS = 20_000
+CALLS = (1, 10, 100, 500)  # signals a call; 500 is the most that the API takes
 BATCH = 50
 WARM_ROUNDS = 5
+USUAL_SYMBOLS = 50
+_numbers = count()
 
 FILL = (
     """
     INSERT INTO signals (signal_id, symbol, side, confidence, strategy, generated_at, received_at, expires_at, models,
         producer, correlation_id, state, dispatched_at, decided_at)
-    SELECT 'old-' || n, 'S' || n % 50 || 'USDT', CASE WHEN n % 2 = 0 THEN 'BUY' ELSE 'SELL' END, (n % 100) / 100.0, 'x',
+    SELECT 'old-' || n, 'S' || n % %(symbols)s || 'USDT',
+        CASE WHEN n % 2 = 0 THEN 'BUY' ELSE 'SELL' END, (n % 100) / 100.0, 'x',
         now() - n * interval '0.1 s', now() - n * interval '0.1 s', now() - n * interval '0.1 s', '{}', 'p', 'c' || n,
         (ARRAY['EXECUTED', 'DENIED', 'DROPPED', 'EVICTED', 'EXPIRED'])[1 + n % 5],
         now() - n * interval '0.1 s', now() - n * interval '0.1 s'
@@ -48,33 +50,138 @@ FILL = (
     """
     INSERT INTO orders (order_id, signal_id, symbol, side, purpose, quantity, reference_price, limit_price, state,
         executed_quantity, booked_quantity, attempts_made, policy_version, correlation_id, created_at, ended_at)
-    SELECT md5(n::text)::uuid, 'old-' || n, 'S' || n % 50 || 'USDT', 'BUY', 'ENTRY', 1, 1, 1, 'FILLED', 1, 1, 1, 1,
+    SELECT md5(n::text)::uuid, 'old-' || n, 'S' || n % %(symbols)s || 'USDT',
+        'BUY', 'ENTRY', 1, 1, 1, 'FILLED', 1, 1, 1, 1,
         'c' || n, now() - n * interval '1 s', now() - n * interval '1 s'
     FROM generate_series(1, %(orders)s) AS n""",
     """
     INSERT INTO attempts (client_order_id, order_id, number, symbol, side, order_type, quantity, reduce_only,
         signed_at_ms, recv_window_ms, state, begun_at, executed_quantity, not_found_count, exchange_order_id)
-    SELECT 'a' || n, md5(n::text)::uuid, 1, 'S' || n % 50 || 'USDT', 'BUY', 'LIMIT', 1, false, 1, 1, 'FILLED',
+    SELECT 'a' || n, md5(n::text)::uuid, 1, 'S' || n % %(symbols)s || 'USDT', 'BUY', 'LIMIT', 1, false, 1, 1, 'FILLED',
         now() - n * interval '1 s', 1, 0, n
     FROM generate_series(1, %(orders)s) AS n""",
     """
     INSERT INTO fills (symbol, trade_id, exchange_order_id, client_order_id, order_id, side, price, quantity, fee,
         fee_asset, realised_pnl, is_maker, traded_at, source, adopted)
-    SELECT 'S' || n % 50 || 'USDT', n, n, 'a' || n, md5(n::text)::uuid, 'BUY', 1, 1, 0.001, 'USDT', 0, false,
+    SELECT 'S' || n % %(symbols)s || 'USDT', n, n, 'a' || n, md5(n::text)::uuid, 'BUY', 1, 1, 0.001, 'USDT', 0, false,
         now() - n * interval '1 s', 'STREAM', false
     FROM generate_series(1, %(orders)s) AS n""",
     """
     INSERT INTO equity_points (at, equity, wallet, unrealised)
     SELECT now() - n * interval '2 s', 1, 1, 0 FROM generate_series(1, %(orders)s) AS n""",
+    """
+    INSERT INTO positions (symbol, quantity, entry_price, entry_cost, realised_pnl, fees, updated_at)
+    SELECT 'S' || n || 'USDT', 1, 1, 1, 0, 0, now() FROM generate_series(1, %(positions)s) AS n""",
     "VACUUM ANALYZE",
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What lies in a database before it is measured."""
+
+    signals: int
+    orders: int
+    symbols: int = USUAL_SYMBOLS
+    positions: int = 0
+
+
+def rows(bench: Bench) -> Iterator[Told]:
+    """The promise as rows, then a curve for each thing that grows."""
+    sizes = SIGNALS[:2] if bench.quick else SIGNALS
+    stocks = {EMPTY: Stock(EMPTY, EMPTY), **{size: Stock(size, size // 10) for size in sizes}}
+    with systems(bench, "rows", stocks) as opened_systems:
+        taken = {work: measured(bench, opened_systems, work) for work in WORK}
+        calls = by_call(bench, opened_systems[EMPTY])
+    for work, by_size in taken.items():
+        yield Row(
+            name=f"growth-{work}",
+            what=f"{work}, {sizes[-1]:,} signals and {sizes[-1] // 10:,} orders stored",
+            unit="ms",
+            better=Better.LOWER,
+            ours=Series("full", by_size[sizes[-1]].rounds),
+            limit=Series("the same, empty", by_size[EMPTY].rounds),
+            target=ratio_at_most(RATIO_MAX),
+        )
+    yield curve("growth-rows", "What stored rows cost", "signals stored", taken)
+    few = SYMBOLS[:2] if bench.quick else SYMBOLS
+    stocks = {size: Stock(SIGNALS_OF_SYMBOLS, SIGNALS_OF_SYMBOLS // 10, symbols=size, positions=size) for size in few}
+    with systems(bench, "symbols", stocks) as opened_systems:
+        taken = {work: measured(bench, opened_systems, work) for work in WORK}
+    yield curve("growth-symbols", "What open symbols cost", "symbols with a position", taken)
+    yield Curve(
+        name="growth-calls",
+        what="Intake by signals a call (beneath HTTP)",
+        x="signals a call",
+        unit="signals/s",
+        lines={"admit": [Point(size, calls[size].rounds) for size in CALLS]},
+    )
+
+
+def curve(name: str, what: str, x: str, taken: Mapping[str, Mapping[int, Series]]) -> Curve:
+    """A line for each kind of work."""
+    lines = {work: [Point(size, series.rounds) for size, series in sizes.items()] for work, sizes in taken.items()}
+    return Curve(name=name, what=what, x=x, unit="ms", lines=lines)
+
+
+def measured(bench: Bench, opened_systems: Mapping[int, System], work: str) -> Mapping[int, Series]:
+    """Milliseconds of one kind of work on every system, in turn."""
+
+    def working(system: System) -> Callable[[], float]:
+        def measure() -> float:
+            prepared = PREPARE[work](system)
+            began = time.perf_counter()
+            WORK[work](system, prepared)
+            return 1000 * (time.perf_counter() - began)
+
+        return measure
+
+    contenders = {str(size): working(system) for size, system in opened_systems.items()}
+    taken = bench.in_turn(contenders, usual=40, quick=10, warm=WARM_ROUNDS)
+    return {size: taken[str(size)] for size in opened_systems}
+
+
+def by_call(bench: Bench, system: System) -> Mapping[int, Series]:
+    """Signals a second into the system by how many come at once."""
+
+    def admitting(size: int) -> Callable[[], float]:
+        def measure() -> float:
+            signals = batch(system, size)
+            began = time.perf_counter()
+            system.admit_signals(signals)
+            return size / (time.perf_counter() - began)
+
+        return measure
+
+    taken = bench.in_turn({str(size): admitting(size) for size in CALLS}, usual=10, quick=3)
+    return {size: taken[str(size)] for size in CALLS}
+
+
 @contextmanager
-def opened(folder: Path, name: str, database_url: str, redis_url: str) -> Iterator[System]:
+def systems(bench: Bench, name: str, stocks: Mapping[int, Stock]) -> Iterator[Mapping[int, System]]:
+    """One system for every stock, on databases of their own."""
+    with ExitStack() as stack:
+        found: dict[int, System] = {}
+        for index, (size, stock) in enumerate(stocks.items()):
+            bench.tell(f"growth: filling {name} {size:,}")
+            database = f"growth_{name}_{size}"
+            with psycopg.connect(bench.postgres.url(), autocommit=True) as connection:
+                connection.execute(f"CREATE DATABASE {database}")
+            url = bench.postgres.url(database)
+            migrate(url)
+            with psycopg.connect(url, autocommit=True) as connection:
+                for statement in FILL:
+                    connection.execute(filled(statement, stock))
+            # Database 0 of the server belongs to the other sections.
+            found[size] = stack.enter_context(opened(bench.folder / database, url, bench.valkey.url(1 + index)))
+        yield found
+
+
+@contextmanager
+def opened(folder: Path, database_url: str, redis_url: str) -> Iterator[System]:
     """A system on these servers; it never talks to an exchange here."""
     environment = {
-        "QT_STATE_DIR": str(folder / name),
+        "QT_STATE_DIR": str(folder),
         "QT_DATABASE_URL": database_url,
         "QT_REDIS_URL": redis_url,
         "QT_EXCHANGE_URL": "http://127.0.0.1:1",
@@ -83,99 +190,53 @@ def opened(folder: Path, name: str, database_url: str, redis_url: str) -> Iterat
         "QT_MAX_SIGNALS_IN_FLIGHT": "1000",
         "QT_SIGNAL_QUEUE_MAX": "1000",
     }
-    (folder / name).mkdir()
+    folder.mkdir()
     broker = producer()
     broker.conf.broker_url = redis_url
     with open_system(Settings.from_environment(environment), celery=broker) as system:
         system.set_up()
+        system.mend_events()  # the first is about a stream that nobody knows yet
         yield system
 
 
-def batch(system: System, number: int) -> list[Signal]:
+def batch(system: System, how_many: int) -> list[Signal]:
     """Signals that were never seen before."""
     now = system.clock.now()
+    names = [f"new-{next(_numbers)}" for _ in range(how_many)]
     return [
         Signal(
-            signal_id=f"new-{number}-{index}",
+            signal_id=name,
             symbol="BTCUSDT",
             side=Side.BUY,
-            confidence=Decimal(index) / 100,
+            confidence=Decimal(index % 100) / 100,
             strategy="bench",
             generated_at=now,
             received_at=now,
             expires_at=now + timedelta(seconds=300),
             reference_price=None,
             models={},
-            correlation_id=f"c-{number}-{index}",
+            correlation_id=name,
             producer="bench",
         )
-        for index in range(BATCH)
+        for index, name in enumerate(names)
     ]
 
 
-WORK: dict[str, Callable[[System, int], object]] = {
-    "intake": lambda system, number: system.admit_signals(batch(system, number)),
-    "dispatch": lambda system, number: system.dispatch_signals(),
-    "snapshot": lambda system, number: system.console.snapshot(),
+# What is measured, and what is made ready for it before.
+PREPARE: Mapping[str, Callable[[System], Sequence[Signal]]] = {
+    "intake": lambda system: batch(system, BATCH),
+    "dispatch": lambda system: (),
+    "snapshot": lambda system: (),
+}
+WORK: Mapping[str, Callable[[System, Sequence[Signal]], object]] = {
+    "intake": lambda system, signals: system.admit_signals(list(signals)),
+    "dispatch": lambda system, _: system.dispatch_signals(),
+    "snapshot": lambda system, _: system.console.snapshot(),
 }
 
 
-def measure(systems: dict[str, System], rounds: int) -> dict[str, dict[str, list[float]]]:
-    """Seconds, by work and system."""
-    taken: dict[str, dict[str, list[float]]] = {work: {name: [] for name in systems} for work in WORK}
-    for number in range(WARM_ROUNDS + rounds):
-        # Now one first, now the other.
-        order = list(systems.items()) if number % 2 else list(reversed(systems.items()))
-        for work, do in WORK.items():
-            for name, system in order:
-                began = time.perf_counter()
-                do(system, number)
-                if number >= WARM_ROUNDS:
-                    taken[work][name].append(time.perf_counter() - began)
-    return taken
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--signals", type=int, default=1_000_000)
-    parser.add_argument("--orders", type=int, default=100_000)
-    parser.add_argument("--rounds", type=int, default=60)
-    options = parser.parse_args()
-    started = time.perf_counter()
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="qt-growth-")))
-        cluster = stack.enter_context(postgres_server())
-        valkey = stack.enter_context(valkey_server())
-        systems = {}
-        for index, name in enumerate(("empty", "full")):
-            with psycopg.connect(cluster.url(), autocommit=True) as connection:
-                connection.execute(f"CREATE DATABASE growth_{name}")
-            url = cluster.url(f"growth_{name}")
-            migrate(url)
-            counts = (options.signals, options.orders) if name == "full" else (BASELINE, BASELINE)
-            with psycopg.connect(url, autocommit=True) as connection:
-                for statement in FILL:
-                    connection.execute(_filled(statement, *counts))
-            systems[name] = stack.enter_context(opened(folder, name, url, valkey.url(index)))
-        print(
-            f"{options.signals} signals, {options.orders} orders in {time.perf_counter() - started:.0f} s; "
-            f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
-        )
-        taken = measure(systems, options.rounds)
-    worst = 0.0
-    print(f"{'work':10} {'empty ms':>10} {'full ms':>10} {'ratio':>7}")
-    for work, by_system in taken.items():
-        empty, full = (1000 * statistics.median(by_system[name]) for name in ("empty", "full"))
-        worst = max(worst, full / empty)
-        print(f"{work:10} {empty:10.2f} {full:10.2f} {full / empty:7.2f}")
-    print(f"worst ratio {worst:.2f}, at most {RATIO_MAX}; load {os.getloadavg()[0]:.1f}")
-    return 0 if worst <= RATIO_MAX else 1
-
-
-def _filled(statement: str, signals: int, orders: int) -> str:
+def filled(statement: str, stock: Stock) -> str:
     """The counts in; every other per cent sign is the modulo of SQL."""
-    return statement.replace("%(signals)s", str(signals)).replace("%(orders)s", str(orders))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    for name in ("signals", "orders", "symbols", "positions"):
+        statement = statement.replace(f"%({name})s", str(getattr(stock, name)))
+    return statement

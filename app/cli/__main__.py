@@ -28,6 +28,7 @@ COMMANDS = {
     "throttle": ("throttle", "Strategies that were disabled for repeated executions: list, enable."),
     "panic": ("panic", "Cancel and close everything straight at the exchange; needs nothing else alive."),
     "chaos": ("chaos", "Break a system of its own from a seed and check every promise."),
+    "bench": ("bench", "Measure every performance target beside its limit and beside other libraries."),
     "alerts": ("alerts", "Alerts: what is wrong and what was; send a test to every channel."),
     "events": ("events", "Consumers of the event stream: status, dead letters, revive, discard."),
     "backup": ("backup", "Everything that cannot be had again, in one file, while the system runs."),

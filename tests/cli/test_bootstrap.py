@@ -177,6 +177,14 @@ def test_the_engines_packages_are_installed_when_it_is_first_asked_for(checkout:
     assert (code, errors) == (0, "")
 
 
+def test_the_libraries_that_benches_are_compared_with_are_installed_for_bench_alone(checkout: Checkout) -> None:
+    checkout.lock("1.0", name="requirements-bench.lock")
+    code, _, errors = checkout.call("status")
+    assert (code, "requirements-bench.lock" in errors) == (0, False)
+    code, _, errors = checkout.call("bench", "--quick")
+    assert (code, "requirements-bench.lock" in errors) == (0, True)
+
+
 def test_two_first_calls_at_once_install_once_and_both_work(checkout: Checkout) -> None:
     with checkout.start("one") as first, checkout.start("two") as second:
         outputs = [first.communicate(timeout=CALL_SECONDS_MAX), second.communicate(timeout=CALL_SECONDS_MAX)]

@@ -1,0 +1,1 @@
+"""One empty task in each task queue, with how its workers are started; see `bench.task_queues`."""
