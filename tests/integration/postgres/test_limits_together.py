@@ -1,11 +1,7 @@
-"""Two hundred decisions at once at a limit, in sixteen threads on a real database: never one unit beyond it.
-
-Two hundred at the limits whose sums are the hardest, forty at the others; with `QT_TEST_LONG=1` two hundred at each.
-"""
+"""Two hundred decisions at once at each limit, in sixteen threads on a real database: never one unit beyond it."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -32,7 +28,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 D = Decimal
 DECISIONS = 200
-DECISIONS_SHORT = 40
 THREADS = 16
 TRIES_MAX = 20  # as a task that is delivered again
 EQUITY = D("10000")
@@ -70,12 +65,6 @@ class Case:
     side: Callable[[int], Side]
     entries: int | None = None
     notional: Decimal | None = None
-    is_short: bool = True
-
-    @property
-    def decisions(self) -> int:
-        """How many are made at once."""
-        return DECISIONS_SHORT if self.is_short and not os.environ.get("QT_TEST_LONG") else DECISIONS
 
 
 def of_its_own(number: int) -> str:
@@ -95,7 +84,7 @@ def by_turns(number: int) -> Side:
 
 
 CASES = {
-    "open positions": Case(replace(WIDE, open_positions_max=7), of_its_own, buy, entries=7, is_short=False),
+    "open positions": Case(replace(WIDE, open_positions_max=7), of_its_own, buy, entries=7),
     "a symbol's exposure": Case(replace(WIDE, position_notional_max=D("1000")), the_same, buy, notional=D("1000")),
     "net exposure": Case(replace(WIDE, net_exposure_share_max=D("0.2")), of_its_own, buy, notional=D("2000")),
     "gross exposure": Case(
@@ -103,7 +92,6 @@ CASES = {
         of_its_own,
         by_turns,
         notional=D("2000"),
-        is_short=False,
     ),
     "messages a minute": Case(replace(WIDE, orders_per_minute_max=9), of_its_own, buy, entries=9),
     "executions of a strategy": Case(replace(WIDE, strategy_executions_max=11), the_same, buy, entries=11),
@@ -124,7 +112,7 @@ def dispatched(begin: PostgresUnitOfWorkFactory, clock: FakeClock, case: Case) -
     fresh = {"generated_at": now, "received_at": now, "expires_at": now + timedelta(seconds=30)}
     signals = [
         make_signal(signal_id=f"s{number}", symbol=case.symbol(number), side=case.side(number), **fresh)
-        for number in range(case.decisions)
+        for number in range(DECISIONS)
     ]
     with begin() as uow:
         uow.control.add_policy(case.policy, author="owner", reason="test", now=now)
@@ -175,7 +163,7 @@ def test_decisions_at_once_let_in_exactly_what_the_limit_permits(
     with psycopg.connect(fresh_database) as connection:
         decided = connection.execute("SELECT outcome, count(*) FROM decisions GROUP BY outcome").fetchall()
         sent = connection.execute("SELECT quantity, limit_price FROM orders").fetchall()
-    assert sum(count for _, count in decided) == case.decisions
+    assert sum(count for _, count in decided) == DECISIONS
     assert dict(decided)["APPROVED"] == len(sent)
     each = [quantity * max(limit, MARK) for quantity, limit in sent]
     if case.notional is None:
