@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import os
 
+from app.adapters.celery.broker import (
+    EXCHANGE,
+    HEARTBEAT_SECONDS,
+    celery_url,
+    is_rabbitmq,
+    quorum_queues,
+    transport_options,
+    wire_priority,
+)
 from app.flow import ENGINE_SWEEPS, QUEUES, SWEEPS, Queue
 
 # --- broker -----------------------------------------------------------------------------------------------------
-broker_url = os.environ.get("QT_REDIS_URL", "")
+# Redis unless another one is given: window, budget and events stay in Redis whatever carries the hints.
+_given_url = os.environ.get("QT_BROKER_URL") or os.environ.get("QT_REDIS_URL", "")
+broker_url = celery_url(_given_url)
+_has_rabbitmq = is_rabbitmq(_given_url)
 # Keep trying for ever: workers must outlive any outage of the broker without a restart of their own.
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
@@ -15,22 +27,20 @@ broker_connection_timeout = 2.0
 # A task that a lost connection took away is found by the sweep; cancelling it half way would only add an UNKNOWN.
 worker_cancel_long_running_tasks_on_connection_loss = False
 broker_pool_limit = 10
-broker_transport_options = {
-    "global_keyprefix": "qt:celery:",
-    # Messages are hints: a hung broker must cost a second, not a worker.
-    "socket_timeout": 5.0,
-    "socket_connect_timeout": 1.0,
-    "socket_keepalive": True,
-    "health_check_interval": 10,
-    "retry_on_timeout": False,
-    # Well above the longest task and the longest countdown: an ETA beyond it multiplies the task. Recovery is the
-    # sweeps' business, within seconds.
-    "visibility_timeout": 300,
-    # Ten lists a queue, 0 first. Ranking by confidence happens in the admission window; this is the coarse remainder.
-    "priority_steps": list(range(10)),
-    "queue_order_strategy": "priority",
-    "sep": ":",
-}
+broker_transport_options = transport_options(_given_url)
+if _has_rabbitmq:
+    broker_heartbeat = HEARTBEAT_SECONDS
+    task_queues = quorum_queues()
+    task_default_queue_type = "quorum"
+    task_default_exchange = EXCHANGE
+    task_default_exchange_type = "topic"
+    task_default_routing_key = Queue.DEFAULT.value
+    # Quorum queues refuse a prefetch count for a whole channel: each consumer has its own, which stays as it is.
+    worker_detect_quorum_queues = True
+    # Queues of remote control and events expire by themselves. Not exclusive: a worker that was cut off comes back
+    # before RabbitMQ has missed its old connection, and would find its own queue locked.
+    control_queue_durable = True
+    event_queue_durable = True
 # A publisher gives up in well under a second: the row is committed, the hint may wait for the sweep. (retry=False
 # would be slower: kombu then falls back to its own connection retry of 6 s.)
 task_publish_retry = True
@@ -38,9 +48,9 @@ task_publish_retry_policy = {"max_retries": 2, "interval_start": 0.0, "interval_
 
 # --- tasks ------------------------------------------------------------------------------------------------------
 task_default_queue = Queue.DEFAULT.value
-task_create_missing_queues = True
+task_create_missing_queues = not _has_rabbitmq
 task_routes = {task: {"queue": queue.value} for task, queue in QUEUES.items()}
-task_default_priority = 5
+task_default_priority = wire_priority(5, rabbitmq=_has_rabbitmq)
 # Only after it ran: a worker that dies leaves the message to be delivered again; tasks are idempotent by row state.
 task_acks_late = True
 task_reject_on_worker_lost = True
@@ -80,7 +90,11 @@ beat_schedule = {
     step.task: {
         "task": step.task,
         "schedule": seconds,
-        "options": {"queue": step.queue.value, "expires": max(SWEEP_EXPIRES_SECONDS, 2 * seconds), "priority": 1},
+        "options": {
+            "queue": step.queue.value,
+            "expires": max(SWEEP_EXPIRES_SECONDS, 2 * seconds),
+            "priority": wire_priority(1, rabbitmq=_has_rabbitmq),
+        },
     }
     for step, seconds in _sweeps.items()
 }

@@ -36,7 +36,10 @@ class Settings(BaseModel):
 
     # Given: used as they are. Not given: `./qt up` starts embedded servers and fills these in for its processes.
     database_url: SecretStr | None = None  # postgresql://user:password@host:port/name
-    redis_url: SecretStr | None = None  # redis://:password@host:port/0
+    redis_url: SecretStr | None = (
+        None  # redis://:password@host:port/0, or sentinel://:password@host:26379,host:26379/SERVICE/0
+    )
+    broker_url: SecretStr | None = None  # amqp://user:password@host:5672/vhost: RabbitMQ carries the hints, not Redis
 
     exchange_url: str | None = None  # REST base, e.g. https://fapi.binance.com
     exchange_ws_url: str | None = None  # stream base, e.g. wss://fstream.binance.com
@@ -76,6 +79,8 @@ class Settings(BaseModel):
     engine_emits: Annotated[str, Field(pattern="^(skilled|always)$")] = "skilled"
     engine_models: str = ""  # models of your own: package.module:Class or a path to an .onnx file, separated by commas
     engine_api_url: str | None = None  # where signals go; the web process of this machine when not given
+
+    metrics_dir: Path | None = None  # shared by the containers of one machine: each process counts in its own folder
 
     log_level: str = "INFO"
     ready_file: Path | None = None  # a process touches it once it works, and again at every heartbeat

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from celery import Celery
 
-from app.adapters.celery.queue_lengths import RedisQueueLengths
+from app.adapters.celery.queue_lengths import RabbitQueueLengths, RedisQueueLengths
 from app.adapters.celery.task_queue import CeleryTaskQueue, producer
 from app.adapters.disk.buffer import Bounds, DiskBuffer
 from app.adapters.disk.buffered_publisher import BufferedEventPublisher
@@ -205,7 +205,10 @@ def open_system(
     sessions = Sessions(at_the_door, clock)
     read_models = PostgresReadModels(engine)
     progress = RedisProgressBoard(link)
-    queue_lengths = RedisQueueLengths(link)
+    rabbit_lengths = None
+    if settings.broker_url is not None:
+        rabbit_lengths = RabbitQueueLengths(settings.broker_url.get_secret_value())
+    queue_lengths = rabbit_lengths or RedisQueueLengths(link)
     passwords = Argon2Passwords()
     admit = AdmitSignals(
         unit_of_work=at_the_door,
@@ -268,6 +271,8 @@ def open_system(
         link.close()
         reading_link.close()
         publishing_link.close()
+        if rabbit_lengths is not None:
+            rabbit_lengths.close()
 
     return System(
         settings=settings,

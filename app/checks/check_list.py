@@ -18,6 +18,7 @@ def all_checks() -> Mapping[str, Check]:
     return {
         "postgres": checks.check_postgres,
         "redis": checks.check_redis,
+        "broker": checks.check_broker,
         "exchange": ExchangeCheck(),
         "rate_budget": check_rate_budget,
         "disk": checks.disk_check(checks.free_bytes),
@@ -40,18 +41,18 @@ def all_checks() -> Mapping[str, Check]:
 
 DEPENDS_ON: Mapping[str, Sequence[str]] = {
     "rate_budget": ("redis",),
-    **{f"worker-{queue.value}": (*_SERVERS, "beat") for queue in Queue},
-    **{f"queue-{queue.value}": ("redis", f"worker-{queue.value}", *_SERVERS[1:]) for queue in Queue},
-    "beat": ("redis",),
+    **{f"worker-{queue.value}": (*_SERVERS, "broker", "beat") for queue in Queue},
+    **{f"queue-{queue.value}": ("redis", "broker", f"worker-{queue.value}", *_SERVERS[1:]) for queue in Queue},
+    "beat": ("redis", "broker"),
     "listener": (*_SERVERS, "exchange"),
     "market_data": ("redis", "listener", "exchange"),
     "event_bus": ("redis",),
     "event_buffer": ("redis",),
     "signal_spool": ("postgres",),
     "policy": ("postgres",),
-    "policy_age": (*_SERVERS, "beat", "worker-critical"),
+    "policy_age": (*_SERVERS, "broker", "beat", "worker-critical"),
     "emergency_stop": ("postgres",),
     "strategies": ("postgres",),
     "unresolved_attempts": ("postgres",),
-    "ledger": (*_SERVERS, "exchange", "beat", "worker-default"),
+    "ledger": (*_SERVERS, "broker", "exchange", "beat", "worker-default"),
 }

@@ -16,6 +16,7 @@ from app.ports import (
     DatabaseUnavailableError,
     DurableBuffer,
     EventsUnavailableError,
+    ProgressUnavailableError,
     UnreadablePolicyError,
     WindowUnavailableError,
 )
@@ -50,6 +51,17 @@ def check_redis(system: System) -> Finding:
     except WindowUnavailableError as error:
         return Finding(component="redis", status=Status.CRITICAL, cause=str(error))
     return Finding(component="redis", status=Status.OK)
+
+
+def check_broker(system: System) -> Finding:
+    """Does the broker of the tasks answer, where it is another than Redis?"""
+    if system.settings.broker_url is None:
+        return Finding(component="broker", status=Status.OK, cause="Redis carries the tasks")
+    try:
+        system.queue_lengths.waiting()
+    except ProgressUnavailableError as error:
+        return Finding(component="broker", status=Status.CRITICAL, cause=str(error))
+    return Finding(component="broker", status=Status.OK)
 
 
 def check_emergency_stop(system: System) -> Finding:

@@ -17,6 +17,7 @@ QUEUE_LENGTH_DEGRADED = 200
 QUEUE_LENGTH_CRITICAL = 5_000
 POLICY_AGE_SECONDS_DEGRADED = 60.0
 POLICY_AGE_SECONDS_CRITICAL = 600.0  # entries are denied from here on
+NO_ENGINE = "no AI engine was asked for"
 NOT_READABLE = "not known: what processes note in Redis cannot be read"
 
 
@@ -30,7 +31,7 @@ def worker_check(queue: Queue) -> Check:
         except ProgressUnavailableError as error:
             return Finding(component=component, status=Status.CRITICAL, cause=f"{NOT_READABLE}: {error}")
         if queue is Queue.AI and not workers and not system.settings.engine:
-            return Finding(component=component, status=Status.OK, cause="no AI engine was asked for")
+            return Finding(component=component, status=Status.OK, cause=NO_ENGINE)
         return judge_workers(component, workers)
 
     return check
@@ -60,9 +61,13 @@ def queue_check(queue: Queue) -> Check:
 
     def check(system: System) -> Finding:
         try:
-            waiting = system.queue_lengths.waiting()[queue.value]
+            waiting = system.queue_lengths.waiting().get(queue.value)
         except ProgressUnavailableError as error:
             return Finding(component=component, status=Status.CRITICAL, cause=str(error))
+        if waiting is None:
+            if queue is Queue.AI and not system.settings.engine:
+                return Finding(component=component, status=Status.OK, cause=NO_ENGINE)
+            return Finding(component=component, status=Status.DEGRADED, cause="not known: the broker has no such queue")
         if waiting >= QUEUE_LENGTH_DEGRADED:
             status = Status.CRITICAL if waiting >= QUEUE_LENGTH_CRITICAL else Status.DEGRADED
             return Finding(component=component, status=status, cause=f"{waiting} messages wait")

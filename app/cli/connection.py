@@ -18,6 +18,7 @@ def write_connection(state: StateDirectory, servers: Servers, exchange: Exchange
     values = {
         "database_url": servers.database_url,
         "redis_url": servers.redis_url,
+        "broker_url": servers.broker_url or None,
         "exchange_url": exchange.rest_url,
         "exchange_ws_url": exchange.stream_url,
         "exchange_key": exchange.key,

@@ -44,4 +44,5 @@ def _given_servers(settings: Settings, *, needed: bool) -> Servers:
         if needed and url is None:
             raise CommandFailure(f"{variable}: not set; one process alone starts no servers of its own")
     database, redis = ("" if url is None else url.get_secret_value() for url in urls.values())
-    return Servers(database, redis, (), ())
+    broker = "" if settings.broker_url is None else settings.broker_url.get_secret_value()
+    return Servers(database, redis, (), (), broker)

@@ -163,6 +163,7 @@ def child_environment(settings: Settings, servers: Servers, exchange: Exchange) 
         "QT_EXCHANGE_PORT": str(settings.exchange_port),
         "QT_DATABASE_URL": servers.database_url,
         "QT_REDIS_URL": servers.redis_url,
+        "QT_BROKER_URL": servers.broker_url,
         "QT_EXCHANGE_URL": exchange.rest_url,
         "QT_EXCHANGE_WS_URL": exchange.stream_url,
         "QT_EXCHANGE_KEY": exchange.key,

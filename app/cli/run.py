@@ -6,7 +6,9 @@ import os
 
 import click
 
+from app.adapters.metrics.shared_folder import begin, claim
 from app.cli.one_process import process_specification
+from app.cli.processes import METRICS_VARIABLE
 from app.cli.settings import read_settings, state_directory
 from app.cli.up import absolute_market
 
@@ -26,6 +28,11 @@ def command(name: str, market: str | None, speed: float | None) -> None:
     spec = process_specification(name, settings, state, market=absolute_market(market), speed=speed)
     if spec.ready_file is not None:
         spec.ready_file.unlink(missing_ok=True)
+    environment = dict(spec.environment)
+    if settings.metrics_dir is not None and METRICS_VARIABLE in environment:
+        if spec.runs_once:
+            begin(settings.metrics_dir)
+        environment[METRICS_VARIABLE] = str(claim(settings.metrics_dir, name))
     os.chdir(spec.working_directory)
     # Signals reach the process itself: whoever started us stops it as the supervisor would.
-    os.execvpe(spec.command[0], spec.command, dict(spec.environment))
+    os.execvpe(spec.command[0], spec.command, environment)

@@ -14,7 +14,7 @@ from app.adapters.embedded.postgres import clear_stale_locks, prepare_postgres
 from app.adapters.embedded.valkey import DEATH_SIGNAL as VALKEY_DEATH_SIGNAL
 from app.adapters.embedded.valkey import STOP_SIGNAL as VALKEY_STOP_SIGNAL
 from app.adapters.embedded.valkey import prepare_valkey
-from app.adapters.processes.probes import answers_postgres, answers_redis
+from app.adapters.processes.probes import answers_postgres, answers_rabbitmq, answers_redis
 from app.adapters.processes.specification import Probe, ProcessSpec
 from app.cli.failure import CommandFailure
 from app.cli.state_directory import StateDirectory
@@ -31,6 +31,7 @@ class Servers:
     redis_url: str = field(repr=False)
     specs: tuple[ProcessSpec, ...]
     notices: tuple[str, ...]
+    broker_url: str = field(default="", repr=False)  # empty: Redis carries the hints
 
 
 async def choose_servers(settings: Settings, state: StateDirectory) -> Servers:
@@ -47,14 +48,18 @@ async def choose_servers(settings: Settings, state: StateDirectory) -> Servers:
             specs.append(spec)
         if settings.redis_url is not None:
             redis_url = settings.redis_url.get_secret_value()
-            _require_scheme("QT_REDIS_URL", redis_url, ("redis", "rediss"))
+            _require_scheme("QT_REDIS_URL", redis_url, ("redis", "rediss", "sentinel"))
             await _require_reachable("QT_REDIS_URL", redis_url, answers_redis(redis_url))
         else:
             spec, redis_url = _embedded_redis(state)
             specs.append(spec)
+        broker_url = "" if settings.broker_url is None else settings.broker_url.get_secret_value()
+        if broker_url:
+            _require_scheme("QT_BROKER_URL", broker_url, ("amqp", "amqps"))
+            await _require_reachable("QT_BROKER_URL", broker_url, answers_rabbitmq(broker_url))
     except EmbeddedServerError as error:
         raise CommandFailure(str(error)) from error
-    return Servers(database_url, redis_url, tuple(specs), notices)
+    return Servers(database_url, redis_url, tuple(specs), notices, broker_url)
 
 
 def _embedded_postgres(state: StateDirectory) -> tuple[ProcessSpec, str, tuple[str, ...]]:

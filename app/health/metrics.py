@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -13,6 +14,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from app.adapters.metrics.shared_folder import folders, is_alive
 from app.adapters.redis.client import RedisUnavailableError
 from app.bootstrap import System
 from app.domain.alerts import Alert
@@ -37,8 +39,12 @@ def metrics_registry(
     registry = CollectorRegistry()
     registry.register(SystemCollector(system, findings, alerts))
     directory = os.environ.get(MULTIPROCESS_DIRECTORY)
-    # Without a directory there is only this process to tell of.
-    registry.register(REGISTRY if directory is None else LiveProcessesCollector(Path(directory)))
+    if system.settings.metrics_dir is not None:
+        registry.register(SharedFoldersCollector(system.settings.metrics_dir))
+    elif directory is not None:
+        registry.register(LiveProcessesCollector(Path(directory)))
+    else:
+        registry.register(REGISTRY)  # there is only this process to tell of
     return registry
 
 
@@ -56,6 +62,25 @@ class LiveProcessesCollector(MultiProcessCollector):
                 path.unlink(missing_ok=True)
         collected: Iterable[Metric] = super().collect()  # type: ignore[no-untyped-call]
         return collected
+
+
+class SharedFoldersCollector(Collector):
+    """The same over the folders of many containers; whose process ended counts on, and has no gauges any more."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def collect(self) -> Iterable[Metric]:
+        files: list[str] = []
+        for folder in folders(self._root):
+            alive = is_alive(folder)
+            files += [str(path) for path in folder.glob("*.db") if alive or not path.name.startswith("gauge_live")]
+        merged: Iterable[Metric] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
+        return merged
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing is collected to be registered."""
+        return ()
 
 
 class SystemCollector(Collector):
@@ -122,13 +147,13 @@ class SystemCollector(Collector):
         age = GaugeMetricFamily(
             "qt_progress_age_seconds", "How long ago a process last got something done", labels=["process"]
         )
-        try:
+        # One broker may be away while the other answers: what is not known is absent, the rest is told.
+        with contextlib.suppress(ProgressUnavailableError):
             for queue, waiting in self._system.queue_lengths.waiting().items():
                 length.add_metric([queue], waiting)
+        with contextlib.suppress(ProgressUnavailableError):
             for progress in self._system.progress.all():
                 age.add_metric([progress.name], progress.age_seconds)
-        except ProgressUnavailableError:
-            return
         yield from (length, age)
 
     def _budget(self) -> Iterator[Metric]:

@@ -43,10 +43,12 @@ class ProgressBoard(Protocol):
 
 
 class QueueLengths(Protocol):
-    """How many messages wait in the broker."""
+    """How many messages wait in the broker; `source` names it: redis or rabbitmq."""
+
+    source: str
 
     def waiting(self) -> Mapping[str, int]:
-        """By queue. Raises `ProgressUnavailableError`."""
+        """By queue; one that the broker does not know yet is left out. Raises `ProgressUnavailableError`."""
         ...
 
 

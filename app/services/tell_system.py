@@ -81,9 +81,10 @@ class TellSystem:
 
     def _queues(self) -> Mapping[str, Any]:
         try:
-            return {"waiting": dict(self.queue_lengths.waiting()), **_known("redis")}
+            return {"waiting": dict(self.queue_lengths.waiting()), **_known(self.queue_lengths.source)}
         except ProgressUnavailableError:
-            return {"waiting": None, **_unknown("Redis does not answer")}
+            broker = "Redis" if self.queue_lengths.source == "redis" else "RabbitMQ"
+            return {"waiting": None, **_unknown(f"{broker} does not answer")}
 
     def _workers(self) -> Mapping[str, Any]:
         try:

@@ -365,6 +365,8 @@ class FakeProgressBoard:
 class FakeQueueLengths:
     """`app.ports.QueueLengths`."""
 
+    source = "redis"
+
     def __init__(self, **lengths: int) -> None:
         self.lengths = lengths
         self.is_away = False

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
+from amqp.exceptions import AMQPError, MessageNacked
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from app.adapters.celery.broker import impatient_options, is_rabbitmq, wire_countdown, wire_priority
 from app.flow import QUEUES
 
 log = structlog.get_logger(__name__)
@@ -32,6 +34,7 @@ class CeleryTaskQueue:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._paused_until = 0.0
+        self._has_rabbitmq = is_rabbitmq(application.conf.broker_url)
 
     def send(self, task: str, *, priority: int = 5, countdown_seconds: float = 0.0, **arguments: Any) -> bool:
         """Publish a hint; False when the broker is away. `LookupError` for a task that the flow does not name."""
@@ -39,21 +42,40 @@ class CeleryTaskQueue:
         with self._lock:
             if self._monotonic() < self._paused_until:
                 return False
-        options: dict[str, Any] = {"queue": queue, "priority": priority}
+        rabbitmq = self._has_rabbitmq
+        options: dict[str, Any] = {"queue": queue, "priority": wire_priority(priority, rabbitmq=rabbitmq)}
         if countdown_seconds > 0:
-            options["countdown"] = min(countdown_seconds, COUNTDOWN_SECONDS_MAX)
+            seconds = min(countdown_seconds, COUNTDOWN_SECONDS_MAX)
+            options["countdown"] = wire_countdown(seconds, rabbitmq=rabbitmq)
         try:
-            registered = self._application.tasks.get(task)
-            if registered is not None:
-                registered.apply_async(kwargs=arguments, **options)
+            if rabbitmq:
+                self._publish_confirmed(task, arguments, options)
             else:
-                self._application.send_task(task, kwargs=arguments, **options)
-        except (OperationalError, OSError) as error:
+                self._publish(task, arguments, options)
+        except (OperationalError, OSError, AMQPError, MessageNacked) as error:
             with self._lock:
                 self._paused_until = self._monotonic() + PAUSE_AFTER_FAILURE_SECONDS
-            log.warning("hint_not_sent", task=task, error=str(error))
+            log.warning("hint_not_sent", task=task, error=str(error) or type(error).__name__)
             return False
         return True
+
+    def _publish(self, task: str, arguments: dict[str, Any], options: dict[str, Any]) -> None:
+        registered = self._application.tasks.get(task)
+        if registered is not None:
+            registered.apply_async(kwargs=arguments, **options)
+        else:
+            self._application.send_task(task, kwargs=arguments, **options)
+
+    def _publish_confirmed(self, task: str, arguments: dict[str, Any], options: dict[str, Any]) -> None:
+        """Wait until RabbitMQ says that it has the message, but not for long."""
+        with self._application.producer_or_acquire() as producer:
+            try:
+                wait = {"producer": producer, "confirm_timeout": PUBLISH_ANSWER_SECONDS_MAX}
+                self._publish(task, arguments, options | wait)
+            except BaseException:
+                # A confirmation may still come: the next publisher may not take it for its own.
+                producer.connection.collect()
+                raise
 
 
 def producer() -> Celery:
@@ -61,11 +83,9 @@ def producer() -> Celery:
     application = Celery("quantum-trader")
     application.config_from_object("celeryconfig")
     # A worker may wait for its broker; whoever answers a request may not: the row is durable, the hint can wait.
-    application.conf.broker_transport_options = {
-        **application.conf.broker_transport_options,
-        "socket_timeout": PUBLISH_ANSWER_SECONDS_MAX,
-        "socket_connect_timeout": PUBLISH_ANSWER_SECONDS_MAX,
-    }
+    application.conf.broker_transport_options = impatient_options(
+        application.conf.broker_transport_options, seconds=PUBLISH_ANSWER_SECONDS_MAX
+    )
     application.conf.broker_connection_timeout = PUBLISH_ANSWER_SECONDS_MAX
     application.conf.task_publish_retry_policy = {"max_retries": 0}
     return application

@@ -66,12 +66,47 @@ def answers_redis(url: str) -> Probe:
     from redis.asyncio import Redis
     from redis.exceptions import RedisError
 
+    from app.adapters.redis.client import RedisUnavailableError, connect
+
+    def ask_master() -> str | None:
+        link = connect(url, connect_seconds_max=2.0, answer_seconds_max=2.0)
+        try:
+            link.call(lambda client: client.ping())
+        except RedisUnavailableError as error:
+            return str(error)
+        finally:
+            link.close()
+        return None
+
     async def probe() -> str | None:
+        if url.startswith("sentinel:"):
+            return await asyncio.to_thread(ask_master)
         try:
             async with Redis.from_url(url, socket_connect_timeout=2, socket_timeout=2) as client:
                 await client.ping()
         except RedisError as error:
             return str(error)
         return None
+
+    return probe
+
+
+def answers_rabbitmq(url: str) -> Probe:
+    """RabbitMQ accepts our user, its password and its virtual host."""
+    from kombu import Connection
+
+    def connect() -> str | None:
+        # Its own errors are as many as the ways to refuse a connection; each says why in words.
+        connection = Connection(url, connect_timeout=2, transport_options={"read_timeout": 2, "write_timeout": 2})
+        try:
+            connection.connect()
+        except (*connection.connection_errors, *connection.channel_errors) as error:
+            return str(error) or type(error).__name__
+        finally:
+            connection.release()
+        return None
+
+    async def probe() -> str | None:
+        return await asyncio.to_thread(connect)
 
     return probe

@@ -21,6 +21,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from app.adapters.redis.breaker import CircuitBreaker
+from app.adapters.redis.sentinels import FailOverPool, fail_over_pool, sentinel_address
 
 T = TypeVar("T")
 
@@ -140,10 +141,12 @@ class RedisLink:
 
     def close(self) -> None:
         """Close every connection of the pool."""
-        while self._idle:
-            self.client.connection_pool.release(self._idle.pop())
+        self._let_go_of_idle()
         self.client.close()
-        self.client.connection_pool.disconnect()
+        pool = self.client.connection_pool
+        pool.disconnect()
+        if isinstance(pool, FailOverPool):
+            pool.sentinel_manager.close()
 
     def _exchange(self, command: Sequence[str | bytes | int]) -> Any:
         """Send one command and read its answer on a connection of our own keeping.
@@ -161,9 +164,20 @@ class RedisLink:
         except BaseException:
             connection.disconnect()  # an answer may still come: nobody may take it for theirs
             self.client.connection_pool.release(connection)
+            if isinstance(self.client.connection_pool, FailOverPool):
+                self._let_go_of_idle()  # they lead to the same server, which may be master no more
             raise
         self._give_back(connection)
         return answer
+
+    def _let_go_of_idle(self) -> None:
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                return
+            connection.disconnect()
+            self.client.connection_pool.release(connection)
 
     def _take_connection(self) -> Any:
         if self._process_id != os.getpid():
@@ -221,23 +235,30 @@ def connect(
     pool_wait_seconds_max: float = POOL_WAIT_SECONDS_MAX,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> RedisLink:
-    """A link to `redis://[user]:password@host:port/db`, `rediss://...` or `unix://[:password@]path?db=n`.
+    """A link to `redis://[user]:password@host:port/db`, `rediss://...`, `unix://[:password@]path?db=n`, or to the
+    master that sentinels name (`sentinels.SentinelAddress`).
 
     Connects at the first call, never here. Raises `ValueError` for another scheme.
     """
-    keepalive = {} if redis_url.startswith("unix:") else {"socket_keepalive": True}
-    pool = redis.BlockingConnectionPool.from_url(
-        redis_url,
-        max_connections=pool_connections_max,
-        timeout=pool_wait_seconds_max,
-        socket_connect_timeout=connect_seconds_max,
-        socket_timeout=answer_seconds_max,
-        health_check_interval=HEALTH_CHECK_SECONDS,
+    options: dict[str, Any] = {
+        "max_connections": pool_connections_max,
+        "timeout": pool_wait_seconds_max,
+        "health_check_interval": HEALTH_CHECK_SECONDS,
         # Taking the best signal or a share of the budget twice is worse than failing: the caller decides.
-        retry=Retry(NoBackoff(), 0),
+        "retry": Retry(NoBackoff(), 0),
         # One handshake round trip fewer on every connect, and no server pushes to parse.
-        protocol=2,
-        driver_info=None,
-        **keepalive,
-    )
+        "protocol": 2,
+        "driver_info": None,
+        **({} if redis_url.startswith("unix:") else {"socket_keepalive": True}),
+    }
+    address = sentinel_address(redis_url)
+    pool: redis.ConnectionPool
+    if address is None:
+        pool = redis.BlockingConnectionPool.from_url(
+            redis_url, socket_connect_timeout=connect_seconds_max, socket_timeout=answer_seconds_max, **options
+        )
+    else:
+        pool = fail_over_pool(
+            address, connect_seconds_max=connect_seconds_max, answer_seconds_max=answer_seconds_max, **options
+        )
     return RedisLink(redis.Redis(connection_pool=pool), name=name, breaker=CircuitBreaker(monotonic=monotonic))

@@ -15,10 +15,11 @@ import yaml
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
 
+from app.adapters.metrics.shared_folder import begin, folders
 from app.bootstrap import System, open_system
 from app.domain.health import Finding, Status
 from app.flow import Queue
-from app.health.metrics import LiveProcessesCollector, metrics_registry
+from app.health.metrics import LiveProcessesCollector, SharedFoldersCollector, metrics_registry
 from app.ports import Progress
 from app.settings import Settings
 from tests.conftest import REPOSITORY
@@ -128,3 +129,49 @@ def test_counters_of_all_processes_add_up_and_gauges_of_dead_ones_are_gone(tmp_p
     scraped = generate_latest(registry).decode()
     assert 'qt_attempts_total{outcome="FILLED"} 4.0' in scraped
     assert "qt_websocket_clients 14" not in scraped
+
+
+RUN_AND_COUNT = """
+import os, sys
+from pathlib import Path
+from app.adapters.metrics.shared_folder import claim
+folder = claim(Path(sys.argv[1]), "web")
+code = "from app.adapters.metrics.instruments import ATTEMPTS, WEBSOCKET_CLIENTS\\n"
+code += "ATTEMPTS.labels(outcome='FILLED').inc(2); WEBSOCKET_CLIENTS.set(7); print('counted', flush=True)\\n"
+code += "import sys; sys.stdin.read()"
+os.execve(sys.executable, [sys.executable, "-c", code], {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(folder)})
+"""
+
+
+def test_containers_that_share_a_folder_are_added_up_and_only_the_living_have_gauges(tmp_path: Path) -> None:
+    """Two with the same name on the same host stand for two containers whose processes have the same number."""
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", RUN_AND_COUNT, str(tmp_path)],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    registry = CollectorRegistry()
+    registry.register(SharedFoldersCollector(tmp_path))
+    try:
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "counted\n"
+        scraped = generate_latest(registry).decode()
+        assert 'qt_attempts_total{outcome="FILLED"} 4.0' in scraped
+        assert "qt_websocket_clients 14.0" in scraped
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate(timeout=10)
+    scraped = generate_latest(registry).decode()
+    assert 'qt_attempts_total{outcome="FILLED"} 4.0' in scraped, "what was counted stays counted"
+    assert "qt_websocket_clients" not in scraped
+    assert len(list(folders(tmp_path))) == 2
+    begin(tmp_path)
+    assert list(folders(tmp_path)) == []

@@ -30,7 +30,7 @@ class World:
         self.clock = FakeClock()
         self.progress = FakeProgressBoard(self.clock.now)
         self.queue_lengths = FakeQueueLengths(critical=0, orders=0, default=0)
-        self.settings = SimpleNamespace(engine=False)
+        self.settings = SimpleNamespace(engine=False, broker_url=None)
 
     def worker(self, name: str, *, policy_age_seconds: float | None = 1.0) -> None:
         facts = {"queues": ["orders"], "policy_age_seconds": policy_age_seconds}
@@ -96,6 +96,23 @@ def test_without_redis_nothing_is_taken_for_well(world: World, check: Any) -> No
 def test_a_queue_that_grows_is_told(world: World, waiting: int, status: Status) -> None:
     world.queue_lengths.lengths["orders"] = waiting
     assert world.ask(queue_check(Queue.ORDERS))[0] is status
+
+
+def test_a_queue_that_the_broker_does_not_know_is_not_known_rather_than_empty(world: World) -> None:
+    del world.queue_lengths.lengths["orders"]
+    assert world.ask(queue_check(Queue.ORDERS)) == (Status.DEGRADED, "not known: the broker has no such queue")
+    assert world.ask(queue_check(Queue.AI)) == (Status.OK, "no AI engine was asked for")
+    world.settings.engine = True
+    assert world.ask(queue_check(Queue.AI))[0] is Status.DEGRADED
+
+
+def test_the_broker_is_asked_only_where_it_is_another_than_redis(world: World) -> None:
+    world.queue_lengths.is_away = True
+    assert world.ask(checks.check_broker) == (Status.OK, "Redis carries the tasks")
+    world.settings.broker_url = "amqp://h/v"
+    assert world.ask(checks.check_broker)[0] is Status.CRITICAL
+    world.queue_lengths.is_away = False
+    assert world.ask(checks.check_broker) == (Status.OK, None)
 
 
 def test_beat_is_judged_by_what_it_sends(world: World) -> None:

@@ -1,0 +1,127 @@
+"""A real worker on a real RabbitMQ: it keeps up with its threads, and outlives a broker that is killed."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kombu import pools
+
+import celeryconfig
+from app.adapters.celery.task_queue import CeleryTaskQueue, producer
+from tests.support.rabbitmq import START_SECONDS_MAX, Rabbit, rabbit_server, rabbitmq
+from tests.support.system import REPOSITORY
+from tests.support.waiting import wait_until
+
+pytestmark = [pytest.mark.integration, pytest.mark.rabbitmq, rabbitmq, pytest.mark.timeout(3 * START_SECONDS_MAX)]
+
+THREADS = 8
+MESSAGES = 80  # ten times as many as a worker may hold at once
+RUN_SECONDS_MAX = 60.0
+
+
+class Worker:
+    """The process, and what its task noted."""
+
+    def __init__(self, rabbit: Rabbit, folder: Path) -> None:
+        self._notes = folder / "notes"
+        self._notes.touch()
+        self.log = folder / "worker.log"
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("QT_")}
+        command = [
+            *(sys.executable, "-m", "celery", "-A", "tests.integration.rabbitmq.worker_app", "worker"),
+            *("--queues", "default", "--pool", "threads", "--concurrency", str(THREADS), "--loglevel", "INFO"),
+            *("--without-gossip", "--without-mingle"),
+        ]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                command,
+                cwd=REPOSITORY,
+                env={**kept, "QT_BROKER_URL": rabbit.url, "QT_TEST_NOTES": str(self._notes)},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def ran(self) -> list[tuple[int, float]]:
+        """Number and time of every run."""
+        return [(int(number), float(at)) for number, at in (line.split() for line in self._notes.open())]
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait(10)
+
+
+@pytest.fixture
+def rabbit() -> Iterator[Rabbit]:
+    with rabbit_server() as server:
+        yield server
+
+
+@pytest.fixture
+def hints(rabbit: Rabbit, monkeypatch: pytest.MonkeyPatch) -> Iterator[CeleryTaskQueue]:
+    monkeypatch.setenv("QT_BROKER_URL", rabbit.url)
+    importlib.reload(celeryconfig)
+    yield CeleryTaskQueue(producer())
+    pools.reset()
+    monkeypatch.undo()
+    importlib.reload(celeryconfig)
+
+
+@pytest.fixture
+def worker(rabbit: Rabbit, tmp_path: Path) -> Iterator[Worker]:
+    started = Worker(rabbit, tmp_path)
+    yield started
+    started.end()
+
+
+def test_a_worker_keeps_up_waits_whole_seconds_and_is_back_after_its_broker_was_killed(
+    rabbit: Rabbit, hints: CeleryTaskQueue, worker: Worker
+) -> None:
+    sent: set[int] = set()
+
+    def send(number: int, countdown_seconds: float = 0.0) -> None:
+        wait_until(
+            lambda: hints.send("signals.dispatch", number=number, countdown_seconds=countdown_seconds),
+            seconds=RUN_SECONDS_MAX,
+            what=f"message {number} to be confirmed",
+        )
+        sent.add(number)
+
+    def all_ran() -> bool:
+        return sent <= {number for number, _ in worker.ran()}
+
+    try:
+        send(0)
+        wait_until(all_ran, seconds=RUN_SECONDS_MAX, what="the first message to be run")
+        for number in range(1, MESSAGES):
+            send(number)
+        wait_until(all_ran, seconds=RUN_SECONDS_MAX, what="every message to be run")
+        times = sorted(at for number, at in worker.ran() if number)
+        print(f"{MESSAGES - 1} messages in {times[-1] - times[0]:.2f} s")
+
+        began = time.time()
+        send(1_000, countdown_seconds=0.3)
+        wait_until(all_ran, seconds=RUN_SECONDS_MAX, what="the delayed message to be run")
+        (ran_at,) = [at for number, at in worker.ran() if number == 1_000]
+        assert ran_at - began >= 0.9
+
+        rabbit.kill()
+        assert not hints.send("signals.dispatch", number=-1)
+        rabbit.start_again()
+        answers_at = time.time()
+        for number in range(2_000, 2_000 + THREADS):
+            send(number)
+        wait_until(all_ran, seconds=RUN_SECONDS_MAX, what="messages to be run after the broker came back")
+        back = min(at for number, at in worker.ran() if number >= 2_000)
+        print(f"RabbitMQ {rabbit.version}: the worker was back after {back - answers_at:.1f} s")
+    except AssertionError:
+        print(worker.log.read_text()[-4_000:])
+        raise
+    assert worker.process.poll() is None
+    assert "quorum" in worker.log.read_text() or "Global QoS is disabled" in worker.log.read_text()
