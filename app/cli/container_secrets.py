@@ -35,7 +35,7 @@ def make_secrets(directory: Path) -> list[str]:
     """Write what is missing; the names written. Passwords that belong together are written together or not at all."""
     directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
     made = []
-    for group in (_postgres(), _redis(), _exchange()):
+    for group in (_postgres(), _redis(), _rabbitmq(), _exchange()):
         there = [name for name in group if (directory / name).exists()]
         if there and len(there) < len(group):
             missing = ", ".join(sorted(group.keys() - there))
@@ -61,6 +61,16 @@ def _redis() -> Mapping[str, str]:
         *("appendfsync everysec", "maxmemory 512mb", "maxmemory-policy noeviction", "tcp-keepalive 60"),
     )
     return {"redis_configuration": "\n".join(settings), "redis_url": f"redis://:{password}@redis:6379/0"}
+
+
+def _rabbitmq() -> Mapping[str, str]:
+    """Read only where the profile `rabbitmq` is asked for."""
+    password = secrets.token_urlsafe(32)
+    settings = ("listeners.tcp.default = 5672", "default_user = qt", f"default_pass = {password}")
+    return {
+        "rabbitmq_configuration": "\n".join(settings),
+        "broker_url": f"amqp://qt:{password}@rabbitmq:5672/%2F",
+    }
 
 
 def _exchange() -> Mapping[str, str]:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -32,7 +33,8 @@ from tests.support.system import REPOSITORY
 
 COMPOSE = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
 SERVICES: Mapping[str, Any] = COMPOSE["services"]
-SERVERS = {"postgres", "redis"}
+SERVERS = {"postgres", "redis", "rabbitmq"}
+ENGINE = "worker-ai"
 OURS = sorted(SERVICES.keys() - SERVERS)
 UNITS = REPOSITORY / "docs" / "systemd"
 IMAGE_STATE = "/var/lib/quantum-trader"
@@ -44,12 +46,21 @@ def secrets(tmp_path: Path) -> Path:
     return tmp_path / "secrets"
 
 
-def environment_of(service: str, secrets: Path, state: Path) -> dict[str, str]:
+def environment_of(
+    service: str, secrets: Path, state: Path, given: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, str]:
     """What the container's process sees, with the mounted secrets where they are on this machine."""
     described = SERVICES[service]["environment"]
     assert all(isinstance(value, str) for value in described.values()), "YAML must not make numbers of them"
-    mounted = {name: value.replace("/run/secrets/", f"{secrets}/") for name, value in described.items()}
+    mounted = {
+        name: interpolated(value, given).replace("/run/secrets/", f"{secrets}/") for name, value in described.items()
+    }
     return {"QT_STATE_DIR": str(state), **mounted}
+
+
+def interpolated(value: str, given: Mapping[str, str]) -> str:
+    """`${NAME:-default}` as compose replaces it."""
+    return re.sub(r"\$\{(\w+):-([^}]*)\}", lambda found: given.get(found[1]) or found[2], value)
 
 
 def specification_of(service: str, secrets: Path, state: Path) -> ProcessSpec:
@@ -70,7 +81,51 @@ def whole_table(state: Path) -> set[str]:
 
 
 def test_every_process_of_the_system_has_a_service_and_no_other_has(tmp_path: Path) -> None:
-    assert set(OURS) == whole_table(tmp_path)
+    assert set(OURS) == whole_table(tmp_path) | {ENGINE}
+
+
+def test_what_is_not_everybodys_needs_a_profile() -> None:
+    profiles = {name: described["profiles"] for name, described in SERVICES.items() if "profiles" in described}
+    assert profiles == {ENGINE: ["engine"], "rabbitmq": ["rabbitmq"]}
+
+
+def test_the_engine_has_an_image_of_its_own_with_its_models_and_posts_to_the_web_service(
+    secrets: Path, tmp_path: Path
+) -> None:
+    stages = {line.split()[3]: line.split()[1] for line in image_lines() if re.match(r"FROM \S+ AS ", line)}
+    assert SERVICES[ENGINE]["build"]["target"] in stages
+    assert SERVICES["web"]["build"]["target"] in stages
+    assert SERVICES[ENGINE]["image"] != SERVICES["web"]["image"]
+    assert any("requirements-engine.lock" in line and "--require-hashes" in line for line in image_lines())
+    spec = specification_of(ENGINE, secrets, tmp_path)
+    assert "ai" in spec.command
+    settings = Settings.from_environment(environment_of(ENGINE, secrets, tmp_path))
+    assert settings.engine
+    assert settings.engine_api_url == f"http://web:{settings.web_port}"
+    # The tasks come from beat, which has to be told of the engine too.
+    assert Settings.from_environment(environment_of("beat", secrets, tmp_path, {"QT_ENGINE": "1"})).engine
+    assert not Settings.from_environment(environment_of("beat", secrets, tmp_path)).engine
+
+
+def test_rabbitmq_carries_the_tasks_where_it_is_asked_for(secrets: Path, tmp_path: Path) -> None:
+    given = {"QT_BROKER_URL_FILE": "/run/secrets/broker_url"}
+    for service in ("web", "beat", "worker-orders", "health", "flower"):
+        settings = Settings.from_environment(environment_of(service, secrets, tmp_path, given))
+        assert settings.broker_url is not None
+        spec = process_specification(service, settings, StateDirectory(tmp_path))
+        assert spec.environment["QT_BROKER_URL"] == settings.broker_url.get_secret_value()
+        assert Settings.from_environment(environment_of(service, secrets, tmp_path)).broker_url is None
+    (secret,) = SERVICES["rabbitmq"]["secrets"]
+    assert SERVICES["rabbitmq"]["environment"]["RABBITMQ_CONFIG_FILE"] == f"/run/secrets/{secret['target']}"
+
+
+def test_what_processes_count_is_shared_by_all_containers_on_a_volume(secrets: Path, tmp_path: Path) -> None:
+    for service in OURS:
+        folder = Path(environment_of(service, secrets, tmp_path)["QT_METRICS_DIR"])
+        (volume,) = [each for each in SERVICES[service]["volumes"] if each.endswith(f":{IMAGE_STATE}")]
+        assert volume.partition(":")[0] in COMPOSE["volumes"]
+        assert folder.parent == Path(IMAGE_STATE)
+        assert not any(mount.startswith(str(folder)) for mount in SERVICES[service]["tmpfs"])
 
 
 @pytest.mark.parametrize("service", OURS)
@@ -123,7 +178,8 @@ def test_what_services_refer_to_exists() -> None:
             assert needed in SERVICES, f"{name} waits for {needed}"
             if condition["condition"] == "service_healthy":
                 assert "healthcheck" in SERVICES[needed], f"{name} would wait for ever for {needed}"
-        assert set(described.get("secrets", ())) <= COMPOSE["secrets"].keys()
+        sources = {each if isinstance(each, str) else each["source"] for each in described.get("secrets", ())}
+        assert sources <= COMPOSE["secrets"].keys()
         for volume in described.get("volumes", ()):
             assert volume.partition(":")[0] in COMPOSE["volumes"]
 
@@ -152,6 +208,9 @@ def test_made_secrets_are_what_compose_reads_and_lead_to_its_services(secrets: P
     password = re.search(r"^requirepass (\S+)$", values["redis_configuration"], re.MULTILINE)
     assert password is not None
     assert values["redis_url"] == f"redis://:{password.group(1)}@redis:6379/0"
+    word = re.search(r"^default_pass = (\S+)$", values["rabbitmq_configuration"], re.MULTILINE)
+    assert word is not None
+    assert values["broker_url"] == f"amqp://qt:{word.group(1)}@rabbitmq:5672/%2F"
     assert not make_secrets(secrets), "made again, nothing changes"
     (secrets / "database_url").unlink()
     with pytest.raises(CommandFailure, match="belong together"):
@@ -168,9 +227,8 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files that the image's last stage copies from the checkout, as .dockerignore lets them through."""
     root = tmp_path_factory.mktemp("image")
     allowed = {line[1:] for line in (REPOSITORY / ".dockerignore").read_text().splitlines() if line.startswith("!")}
-    last_stage = image_lines()
-    last_stage = last_stage[max(i for i, line in enumerate(last_stage) if line.startswith("FROM")) :]
-    for line in last_stage:
+    lines = image_lines()
+    for line in lines[next(i for i, line in enumerate(lines) if line.endswith(" AS system")) :]:
         if line.startswith("COPY") and "--from" not in line:
             _, source, target = line.split()
             assert source in allowed, f".dockerignore keeps {source} out"
@@ -184,12 +242,9 @@ def test_the_image_runs_as_nobody_in_particular_from_a_locked_environment() -> N
     lines = image_lines()
     users = [line.split()[1] for line in lines if line.startswith("USER")]
     assert users[-1:] == ["qt"]
-    # One stage builds, one holds the dashboard's chart library to its lock file; what runs is the last.
-    assert [line.split()[1].partition(":")[0] for line in lines if line.startswith("FROM")] == [
-        "python",
-        "node",
-        "python",
-    ]
+    # Two stages build, one holds the dashboard's chart library to its lock file; what runs has no compiler and no npm.
+    bases = [line.split()[1].partition(":")[0] for line in lines if line.startswith("FROM")]
+    assert bases == ["python", "build", "node", "python", "system", "system"]
     assert any(line.startswith("RUN npm ci --ignore-scripts") for line in lines)
     assert any("--require-hashes" in line and "requirements.lock" in line for line in lines)
     compose_user = {
