@@ -133,7 +133,8 @@ def test_of_a_thousand_at_once_the_window_keeps_exactly_the_best_hundred(running
     os.kill(dispatcher, signal.SIGSTOP)
     try:
         results = api.send(bodies[:500]) + api.send(bodies[500:])
-        states = {signal_id: api.books().signals[signal_id].state for signal_id in sorted(api.promised)}
+        books = api.books()
+        states = {signal_id: books.signals[signal_id].state for signal_id in sorted(api.promised)}
     finally:
         os.kill(dispatcher, signal.SIGCONT)
     best = sorted(bodies, key=lambda body: body["confidence"], reverse=True)[:100]
