@@ -119,6 +119,14 @@ def installed_once(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     return made
 
 
+@pytest.fixture
+def installed(installed_once: Checkout, tmp_path: Path) -> Checkout:
+    """A checkout of its own after its first call. Its environment is a copy: making one takes seconds."""
+    made = make_checkout(tmp_path)
+    shutil.copytree(installed_once.venv, made.venv, symlinks=True)
+    return made
+
+
 def test_the_second_call_installs_nothing_and_says_nothing(installed_once: Checkout) -> None:
     assert installed_once.call("status", "--json") == (0, "command status --json tiny 1.0\n", "")
 
@@ -142,46 +150,45 @@ def test_it_is_not_bent_by_the_callers_python_settings(installed_once: Checkout,
     assert bent.call("status") == (0, "command status tiny 1.0\n", "")
 
 
-def test_byte_code_is_kept_whatever_the_caller_prefers(checkout: Checkout) -> None:
-    checkout.extra = {"PYTHONDONTWRITEBYTECODE": "1"}
-    assert checkout.call("status")[0] == 0
-    assert list((checkout.root / "app").rglob("*.pyc"))
+def test_byte_code_is_kept_whatever_the_caller_prefers(installed: Checkout) -> None:
+    installed.extra = {"PYTHONDONTWRITEBYTECODE": "1"}
+    assert installed.call("status")[0] == 0
+    assert list((installed.root / "app").rglob("*.pyc"))
 
 
-def test_a_changed_lock_file_is_installed_by_the_next_call(checkout: Checkout) -> None:
-    checkout.call("status")
-    checkout.lock("2.0")
-    code, output, errors = checkout.call("status")
+def test_a_changed_lock_file_is_installed_by_the_next_call(installed: Checkout) -> None:
+    installed.lock("2.0")
+    code, output, errors = installed.call("status")
     assert (code, output) == (0, "command status tiny 2.0\n")
     assert "creating" not in errors
-    assert checkout.call("status") == (0, "command status tiny 2.0\n", "")
+    assert installed.call("status") == (0, "command status tiny 2.0\n", "")
 
 
-def test_the_tests_bring_their_own_lock_file_and_other_commands_do_not(checkout: Checkout) -> None:
-    checkout.lock("1.0", name="requirements-dev.lock")
-    _, _, errors = checkout.call("status")
+def test_the_tests_bring_their_own_lock_file_and_other_commands_do_not(installed: Checkout) -> None:
+    installed.lock("1.0", name="requirements-dev.lock")
+    _, _, errors = installed.call("status")
     assert "requirements-dev.lock" not in errors
-    code, output, errors = checkout.call("test", "-q")
+    code, output, errors = installed.call("test", "-q")
     assert (code, output) == (0, "command test -q tiny 1.0\n")
     assert "requirements-dev.lock" in errors
-    assert checkout.call("test") == (0, "command test tiny 1.0\n", "")
+    assert installed.call("test") == (0, "command test tiny 1.0\n", "")
 
 
-def test_the_engines_packages_are_installed_when_it_is_first_asked_for(checkout: Checkout) -> None:
-    checkout.lock("1.0", name="requirements-engine.lock")
-    code, _, errors = checkout.call("up")
+def test_the_engines_packages_are_installed_when_it_is_first_asked_for(installed: Checkout) -> None:
+    installed.lock("1.0", name="requirements-engine.lock")
+    code, _, errors = installed.call("up")
     assert (code, "requirements-engine.lock" in errors) == (0, False)
-    code, _, errors = checkout.call("up", "--engine")
+    code, _, errors = installed.call("up", "--engine")
     assert (code, "requirements-engine.lock" in errors) == (0, True)
-    code, _, errors = checkout.call("run", "worker-ai")
+    code, _, errors = installed.call("run", "worker-ai")
     assert (code, errors) == (0, "")
 
 
-def test_the_libraries_that_benches_are_compared_with_are_installed_for_bench_alone(checkout: Checkout) -> None:
-    checkout.lock("1.0", name="requirements-bench.lock")
-    code, _, errors = checkout.call("status")
+def test_the_libraries_that_benches_are_compared_with_are_installed_for_bench_alone(installed: Checkout) -> None:
+    installed.lock("1.0", name="requirements-bench.lock")
+    code, _, errors = installed.call("status")
     assert (code, "requirements-bench.lock" in errors) == (0, False)
-    code, _, errors = checkout.call("bench", "--quick")
+    code, _, errors = installed.call("bench", "--quick")
     assert (code, "requirements-bench.lock" in errors) == (0, True)
 
 
@@ -211,12 +218,11 @@ def test_an_installation_that_was_killed_half_way_is_started_over(checkout: Chec
     assert checkout.call("status") == (0, "command status tiny 1.0\n", "")
 
 
-def test_an_environment_whose_python_is_gone_is_made_anew(checkout: Checkout) -> None:
-    checkout.call("status")
+def test_an_environment_whose_python_is_gone_is_made_anew(installed: Checkout) -> None:
     for name in ("python", "python3"):
-        (checkout.venv / "bin" / name).unlink(missing_ok=True)
-    (checkout.venv / "bin" / "python").symlink_to("/no/such/python3.11")
-    code, output, errors = checkout.call("status")
+        (installed.venv / "bin" / name).unlink(missing_ok=True)
+    (installed.venv / "bin" / "python").symlink_to("/no/such/python3.11")
+    code, output, errors = installed.call("status")
     assert (code, output) == (0, "command status tiny 1.0\n"), errors
 
 
@@ -228,16 +234,17 @@ def test_an_environment_that_somebody_else_made_is_completed_not_wiped(checkout:
     assert (checkout.venv / "theirs").exists()
 
 
-def test_a_package_that_does_not_match_its_hash_is_refused_in_one_line(checkout: Checkout) -> None:
-    checkout.lock("1.0", digest="0" * 64)
-    code, output, errors = checkout.call("status")
+def test_a_package_that_does_not_match_its_hash_is_refused_in_one_line(installed: Checkout) -> None:
+    installed.lock("2.0", digest="0" * 64)
+    code, output, errors = installed.call("status")
     assert (code, output) == (1, "")
     assert "does not match its hash in requirements.lock" in last_line(errors)
 
 
-def test_a_missing_network_is_said_in_one_line(checkout: Checkout) -> None:
-    checkout.extra = {"PIP_NO_INDEX": "0", "PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_FIND_LINKS": ""}
-    code, output, errors = checkout.call("status")
+def test_a_missing_network_is_said_in_one_line(installed: Checkout) -> None:
+    installed.lock("2.0")
+    installed.extra = {"PIP_NO_INDEX": "0", "PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_FIND_LINKS": ""}
+    code, output, errors = installed.call("status")
     assert (code, output) == (1, "")
     assert "cannot reach the package index" in last_line(errors)
 
@@ -356,21 +363,21 @@ def page_packages(checkout: Checkout, npm: str) -> None:
     checkout.extra = {"PATH": f"{command.parent}:/usr/bin:/bin"}
 
 
-def test_the_dashboards_packages_are_installed_once_and_only_for_what_shows_it(checkout: Checkout) -> None:
-    page_packages(checkout, 'mkdir node_modules; echo "$@" >> ../npm-calls')
-    notes = checkout.venv / ".qt"
-    assert checkout.call("status")[0] == 0
+def test_the_dashboards_packages_are_installed_once_and_only_for_what_shows_it(installed: Checkout) -> None:
+    page_packages(installed, 'mkdir node_modules; echo "$@" >> ../npm-calls')
+    notes = installed.venv / ".qt"
+    assert installed.call("status")[0] == 0
     assert not (notes / "npm").exists()
     for _ in range(2):
-        code, output, _ = checkout.call("up")
+        code, output, _ = installed.call("up")
         assert (code, output) == (0, "command up tiny 1.0\n")
     assert (notes / "npm" / "node_modules").is_dir()
     assert (notes / "npm-calls").read_text() == "ci --ignore-scripts --no-audit --no-fund --fetch-retries=1\n"
 
 
-def test_without_a_registry_it_starts_without_charts_and_says_so(checkout: Checkout) -> None:
-    page_packages(checkout, 'echo "npm error code ENOTFOUND" >&2; exit 1')
+def test_without_a_registry_it_starts_without_charts_and_says_so(installed: Checkout) -> None:
+    page_packages(installed, 'echo "npm error code ENOTFOUND" >&2; exit 1')
     for _ in range(2):  # the next start tries again
-        code, output, errors = checkout.call("up")
+        code, output, errors = installed.call("up")
         assert (code, output) == (0, "command up tiny 1.0\n")
         assert "the dashboard goes without charts: npm error code ENOTFOUND" in errors

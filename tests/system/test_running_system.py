@@ -152,27 +152,28 @@ def test_flower_shows_nothing_without_its_password(running: RunningSystem) -> No
     assert httpx.get(f"{flower}/api/workers", auth=("operator", password)).status_code == 200
 
 
-def test_two_systems_run_side_by_side_and_stopping_one_leaves_the_other(running: RunningSystem, folder: Path) -> None:
-    with System.of_checkout(folder / "state").up() as other:
-        assert not set(other.urls.values()) & set(running.urls.values())
-        answer = other.system.call("down")
-        assert (answer.returncode, answer.stdout) == (0, "stopped\n")
-        assert other.process.wait(10) == 0
-    assert_nothing_left(folder)
-    assert running.system.call("check").returncode == 0
-
-
-def test_ctrl_c_stops_everything_in_good_order(folder: Path) -> None:
+def test_a_second_system_beside_this_one_runs_a_demo_producer_and_ends_in_good_order_on_ctrl_c(
+    running: RunningSystem, folder: Path
+) -> None:
     state = folder / "state"
-    with System.of_checkout(state).up() as running:
-        assert running.stop(signal.SIGINT) == 0
+    with System.of_checkout(state).up("--producer") as other:
+        assert not set(other.urls.values()) & set(running.urls.values())
+        assert "producer" in other.system.pids()
+        token = (state / "operator.token").read_text().strip()
+        with httpx.Client(base_url=other.urls["web"], headers={"Authorization": f"Bearer {token}"}) as web:
+            items = wait_until(
+                lambda: web.get("/api/signals").json()["items"], seconds=RECOVERY_SECONDS_MAX, what="a demo signal"
+            )
+        assert {one["strategy"] for one in items} == {"demo"}
+        assert other.stop(signal.SIGINT) == 0
         assert_nothing_left(folder, seconds=0)
         assert not (state / "postgres" / "data" / "postmaster.pid").exists(), "Postgres did not shut down by itself"
         assert "database system is shut down" in (state / "logs" / "postgres.log").read_text()
-        assert running.system.status()["ready"] is False
+        assert other.system.status()["ready"] is False
+    assert running.system.call("check").returncode == 0
 
 
-def test_nothing_survives_a_kill_of_up_and_the_next_up_works_on_the_same_data(folder: Path) -> None:
+def test_nothing_survives_a_kill_and_the_next_up_works_on_the_same_data(folder: Path) -> None:
     system = System.of_checkout(folder / "state")
     with system.up() as running:
         token = (folder / "state" / "operator.token").read_text()
@@ -183,30 +184,14 @@ def test_nothing_survives_a_kill_of_up_and_the_next_up_works_on_the_same_data(fo
     with system.up() as running:
         assert (folder / "state" / "operator.token").read_text() == token, "the database was made anew"
         assert system.call("check").returncode == 0
-        assert running.stop() == 0
-    assert_nothing_left(folder)
-
-
-def test_up_works_again_after_everything_was_killed_at_once(folder: Path) -> None:
-    system = System.of_checkout(folder / "state")
-    with system.up() as running:
         for process in [running.process, *processes_of(folder)]:
             process.kill()
         running.process.wait(10)
         assert_nothing_left(folder, seconds=10)
     with system.up() as running:
+        assert (folder / "state" / "operator.token").read_text() == token, "the database was made anew"
         assert system.call("check").returncode == 0
-    assert_nothing_left(folder)
-
-
-def test_a_demo_producer_runs_when_it_is_asked_for(folder: Path) -> None:
-    system = System.of_checkout(folder / "state")
-    with system.up("--producer") as running:
-        assert "producer" in system.pids()
-        token = (folder / "state" / "operator.token").read_text().strip()
-        with httpx.Client(base_url=running.urls["web"], headers={"Authorization": f"Bearer {token}"}) as web:
-            items = wait_until(
-                lambda: web.get("/api/signals").json()["items"], seconds=RECOVERY_SECONDS_MAX, what="a demo signal"
-            )
-        assert {one["strategy"] for one in items} == {"demo"}
+        answer = system.call("down")
+        assert (answer.returncode, answer.stdout) == (0, "stopped\n")
+        assert running.process.wait(10) == 0
     assert_nothing_left(folder)
