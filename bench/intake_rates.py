@@ -16,13 +16,13 @@ from bench.intake import (
     CONNECTIONS,
     SINGLES_P99_MS_TARGET,
     SINGLES_PER_SECOND_TARGET,
+    Place,
     Posted,
     bare_web,
     insert_rate,
     post,
 )
 
-from bench.latency import place_of
 from bench.report.rows import Better, Row, Series, Told, ours_at_least, ours_at_most
 from bench.run import Bench
 
@@ -58,6 +58,18 @@ def rows(bench: Bench) -> Iterator[Told]:
         }
         taken = bench.in_turn(contenders, usual=3, quick=1, warm=0)
     yield from told(taken, paced)
+
+
+def place_of(bench: Bench) -> Place:
+    """The run's whole system as `bench.intake` takes it."""
+    arena = bench.arena
+    return Place(
+        web_url=arena.urls["web"],
+        exchange_url=arena.urls["exchange"],
+        token=arena.token,
+        database_url=arena.connection["database_url"],
+        redis_url=arena.connection["redis_url"],
+    )
 
 
 def told(taken: dict[str, Series], paced: list[Posted]) -> Iterator[Told]:

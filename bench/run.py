@@ -140,6 +140,7 @@ def run(
 ) -> Mapping[str, Any]:
     """Measure and report; nothing that was started runs afterwards."""
     sections = chosen(names)
+    leave_callers_system()
     at, where, began = machine.now_text(), machine.describe(), time.monotonic()
     told: dict[str, list[Told]] = {}
     with server_home("qt-bench-") as folder:
@@ -157,6 +158,13 @@ def run(
     kept = {name: [each for each in items if _is_wanted(each, name, names)] for name, items in told.items()}
     where["load_after"] = round(os.getloadavg()[0], 2)
     return document(kept, at=at, machine=where, quick=quick, seconds=time.monotonic() - began)
+
+
+def leave_callers_system() -> None:
+    """Settings of the caller's own system must not lead a bench into it."""
+    for name in list(os.environ):
+        if name.startswith("QT_") and name != "QT_TEST_DATA":
+            del os.environ[name]
 
 
 def measure(bench: Bench, name: str, rows: Callable[[], Iterable[Told]]) -> list[Told]:

@@ -118,7 +118,6 @@ def rows(bench: Bench) -> Iterator[Told]:
         replies = Replies(bench.folder / "replies")
         stack.callback(replies.close)
         os.environ[REDIS_VARIABLE] = bench.valkey.url()
-        os.environ[SOCKET_VARIABLE] = str(replies.path)
         publishers: dict[str, Callable[[int], None]] = {}
         absent: list[Missing] = []
         for name, peer in {"bare list": BARE, "Celery": CELERY, **OTHERS}.items():
@@ -127,7 +126,9 @@ def rows(bench: Bench) -> Iterator[Told]:
                 continue
             bench.tell(f"tasks: starting {name}")
             try:
-                publishers[name] = stack.enter_context(started(peer, replies, bench.folder / f"{name}.log"))
+                publishers[name] = stack.enter_context(
+                    started(peer, replies, bench.folder / f"{name}.log", bench.valkey.url())
+                )
             except RuntimeError as error:
                 if name not in OTHERS:
                     raise
@@ -191,16 +192,25 @@ def at_once(publish: Callable[[int], None], replies: Replies) -> Callable[[], fl
 
 
 @contextmanager
-def started(peer: Peer, replies: Replies, log_path: Path) -> Iterator[Callable[[int], None]]:
-    """A queue's workers, ready, and how to publish to them; every process of theirs is ended afterwards."""
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "QT_REDIS_URL": os.environ[REDIS_VARIABLE]}
+def started(
+    peer: Peer, replies: Replies, log_path: Path, redis_url: str, publish: Callable[[int], None] | None = None
+) -> Iterator[Callable[[int], None]]:
+    """A queue's workers, ready, and how to publish to them; every process of theirs is ended afterwards.
+
+    By default the peer's own module publishes; it reads the server's URL from this process' environment when it is
+    imported.
+    """
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "QT_REDIS_URL": redis_url}
+    environment |= {REDIS_VARIABLE: redis_url, SOCKET_VARIABLE: str(replies.path)}
     with log_path.open("wb") as log:
         processes = [
             subprocess.Popen(command, env=environment, cwd=REPOSITORY, stdout=log, stderr=log, start_new_session=True)
             for command in peer.workers
         ]
         try:
-            publish: Callable[[int], None] = import_module(f"bench.task_peers.{peer.module}").publish
+            if publish is None:
+                publish = import_module(f"bench.task_peers.{peer.module}").publish
+            assert publish is not None
             wait_ready(publish, replies, processes, log_path)
             yield publish
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -11,7 +12,7 @@ import pytest
 
 from bench.peers import as_told, installed
 from bench.report.rows import Missing, Row, Series, Told, Verdict
-from bench.run import SECTIONS, Bench, UnknownRowError, chosen, measure
+from bench.run import SECTIONS, Bench, UnknownRowError, chosen, leave_callers_system, measure
 from bench.whole_system import Samples, Seen, saturation
 
 
@@ -57,6 +58,12 @@ def test_a_mistake_in_a_bench_is_no_result(tmp_path: Path) -> None:
 
     with pytest.raises(ZeroDivisionError):
         measure(quiet_bench(tmp_path), "window", rows)
+
+
+def test_a_bench_never_works_on_the_callers_own_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "environ", {"QT_REDIS_URL": "redis://mine", "QT_TEST_DATA": "/data", "HOME": "/home"})
+    leave_callers_system()
+    assert os.environ == {"QT_TEST_DATA": "/data", "HOME": "/home"}
 
 
 def test_rounds_that_were_asked_for_are_taken(tmp_path: Path) -> None:
