@@ -63,7 +63,7 @@ def make(how_many: int) -> list[Event]:
 
 
 def lines(events: Sequence[Event]) -> bytes:
-    return lines_of(encode((CODEC.key(event), CODEC.to_json(event)) for event in events), 1_763_800_000_000_000)
+    return lines_of([encode(CODEC.key(event), CODEC.to_json(event)) for event in events], 1_763_800_000_000_000)
 
 
 def rows(bench: Bench) -> Iterator[Told]:

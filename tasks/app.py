@@ -10,6 +10,7 @@ from typing import Any
 from celery import Celery, signals
 from celery.signals import setup_logging
 
+from app.adapters.celery.connection import PromptAmqp
 from app.bootstrap import System, open_system
 from app.flow import Queue
 from app.logs import configure_logging
@@ -19,6 +20,7 @@ from tasks.guard import keep_guarding
 
 app = Celery(
     "quantum-trader",
+    amqp=PromptAmqp,
     include=[
         "tasks.signals",
         "tasks.orders",

@@ -26,11 +26,14 @@ RABBITMQ_AHEAD, RABBITMQ_USUAL = 9, 0
 REDIS_OPTIONS: Mapping[str, Any] = MappingProxyType(
     {
         "global_keyprefix": "qt:celery:",
-        # Messages are hints: a hung broker must cost a second, not a worker.
-        "socket_timeout": 5.0,
+        # Messages are hints: a hung broker must cost a moment, not a worker. It is also how long one attempt to connect
+        # into silence takes.
+        "socket_timeout": 3.0,
         "socket_connect_timeout": 1.0,
         "socket_keepalive": True,
-        "health_check_interval": 10,
+        # An unanswered BRPOP is dropped when it is this much overdue, looked at as often: a worker behind a connection
+        # that died without a word is deaf for twice this and a second.
+        "health_check_interval": 2,
         "retry_on_timeout": False,
         # Well above the longest task and the longest countdown: an ETA beyond it multiplies the task. Recovery is the
         # sweeps' business, within seconds.

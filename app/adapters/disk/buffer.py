@@ -89,7 +89,7 @@ class DiskBuffer(Generic[T]):
         """Durable when it returns: one sync for all of them. All or none, or `BufferUnavailableError`."""
         if items:
             key, to_json = self._codec.key, self._codec.to_json
-            self._writer.append(encode((key(item), to_json(item)) for item in items))
+            self._writer.append([encode(key(item), to_json(item)) for item in items])
 
     def has_backlog(self) -> bool:
         """Whether any process' segment is there: one look at the directory, for a segment goes with its last record."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
@@ -10,7 +10,6 @@ from zlib import crc32
 import orjson
 
 _HEAD_CHARACTERS = 12  # `["01234567",`
-_LINE_FEED = orjson.Fragment(b"\n")  # written as it is
 
 
 class CorruptLineError(Exception):
@@ -26,14 +25,9 @@ class Record:
     value: Any  # JSON
 
 
-def encode(records: Iterable[tuple[str, Any]]) -> list[bytes]:
-    """What of each line does not depend on the moment of appending: `,"<key>",<value>]`.
-
-    Values may hold aware datetimes, words of an enumeration, and any Mapping. One call of the encoder for all: a call
-    each takes several times as long. They are told apart afterwards by line feeds, of which JSON text has none inside.
-    """
-    marked = [(_LINE_FEED, key, value) for key, value in records]
-    return orjson.dumps(marked, default=dict)[3:-1].split(b",[\n") if marked else []
+def encode(key: str, value: Any) -> bytes:
+    """What of a line does not depend on the moment of appending: `"<key>",<value>]`. Times may be aware datetimes."""
+    return orjson.dumps((key, value), default=dict)[1:]  # any Mapping
 
 
 def lines(encoded: Sequence[bytes], appended_at_us: int) -> bytes:
@@ -42,9 +36,9 @@ def lines(encoded: Sequence[bytes], appended_at_us: int) -> bytes:
     The checksum is the CRC-32 (as in zip files) of all that follows it: it sees every burst of damage of up to 32 bits,
     and all but one in four thousand million others. Against whoever may write the file no checksum helps.
     """
-    begun = crc32(b"%d" % appended_at_us)
-    line = b'["%%08x",%d%%b\n' % appended_at_us
-    return b"".join([line % (crc32(each, begun), each) for each in encoded])
+    at = b"%d," % appended_at_us
+    begun = crc32(at)
+    return b"".join([b'["%08x",%b%b\n' % (crc32(each, begun), at, each) for each in encoded])
 
 
 def decode(line: bytes) -> Record:
