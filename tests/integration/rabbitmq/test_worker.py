@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,46 +12,14 @@ from kombu import pools
 
 import celeryconfig
 from app.adapters.celery.task_queue import CeleryTaskQueue, producer
+from tests.support.noting_worker import THREADS, NotingWorker
 from tests.support.rabbitmq import START_SECONDS_MAX, Rabbit, rabbit_server, rabbitmq
-from tests.support.system import REPOSITORY
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.rabbitmq, rabbitmq, pytest.mark.timeout(3 * START_SECONDS_MAX)]
 
-THREADS = 8
 MESSAGES = 80  # ten times as many as a worker may hold at once
 RUN_SECONDS_MAX = 60.0
-
-
-class Worker:
-    """The process, and what its task noted."""
-
-    def __init__(self, rabbit: Rabbit, folder: Path) -> None:
-        self._notes = folder / "notes"
-        self._notes.touch()
-        self.log = folder / "worker.log"
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("QT_")}
-        command = [
-            *(sys.executable, "-m", "celery", "-A", "tests.integration.rabbitmq.worker_app", "worker"),
-            *("--queues", "default", "--pool", "threads", "--concurrency", str(THREADS), "--loglevel", "INFO"),
-            *("--without-gossip", "--without-mingle"),
-        ]
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                command,
-                cwd=REPOSITORY,
-                env={**kept, "QT_BROKER_URL": rabbit.url, "QT_TEST_NOTES": str(self._notes)},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-
-    def ran(self) -> list[tuple[int, float]]:
-        """Number and time of every run."""
-        return [(int(number), float(at)) for number, at in (line.split() for line in self._notes.open())]
-
-    def end(self) -> None:
-        self.process.kill()
-        self.process.wait(10)
 
 
 @pytest.fixture
@@ -74,14 +39,14 @@ def hints(rabbit: Rabbit, monkeypatch: pytest.MonkeyPatch) -> Iterator[CeleryTas
 
 
 @pytest.fixture
-def worker(rabbit: Rabbit, tmp_path: Path) -> Iterator[Worker]:
-    started = Worker(rabbit, tmp_path)
+def worker(rabbit: Rabbit, tmp_path: Path) -> Iterator[NotingWorker]:
+    started = NotingWorker(tmp_path, {"QT_BROKER_URL": rabbit.url})
     yield started
     started.end()
 
 
 def test_a_worker_keeps_up_waits_whole_seconds_and_is_back_after_its_broker_was_killed(
-    rabbit: Rabbit, hints: CeleryTaskQueue, worker: Worker
+    rabbit: Rabbit, hints: CeleryTaskQueue, worker: NotingWorker
 ) -> None:
     sent: set[int] = set()
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from kombu import Connection
+from kombu import Connection, pools
 
+import celeryconfig
 from app.adapters.celery.broker import celery_url, transport_options
+from app.adapters.celery.task_queue import CeleryTaskQueue, producer
 from app.adapters.redis.admission_window import RedisAdmissionWindow
 from app.adapters.redis.client import LuaScript, RedisLink, RedisUnavailableError, connect
 from app.adapters.redis.rate_budget import RedisRateBudget
 from app.adapters.redis.sentinels import sentinel_address
 from app.ports import WindowUnavailableError
+from tests.support.noting_worker import NotingWorker
 from tests.support.sentinels import Watched, watched_redis
 from tests.support.waiting import wait_until
 
@@ -68,6 +73,39 @@ def test_window_budget_and_broker_go_on_with_the_replica_when_the_master_is_kill
     wait_until(publish, seconds=BACK_SECONDS_MAX, what="Celery's transport to publish again")
     print(f"window and budget after {ours:.1f} s, the broker after {time.monotonic() - killed_at:.1f} s")
     broker.release()
+
+
+def test_a_worker_goes_on_with_the_replica_without_a_restart(
+    watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QT_REDIS_URL", watched.url)
+    monkeypatch.delenv("QT_BROKER_URL", raising=False)
+    importlib.reload(celeryconfig)
+    hints = CeleryTaskQueue(producer())
+    worker = NotingWorker(tmp_path, {"QT_REDIS_URL": watched.url})
+
+    def ran_after(moment: float) -> bool:
+        """Whether a hint sent from now on is run: like the sweeps, one is sent again and again."""
+        hints.send("signals.dispatch", number=1)
+        return any(at > moment for _, at in worker.ran())
+
+    try:
+        wait_until(lambda: ran_after(0.0), seconds=60, what="the worker to run the first hint")
+        watched.kill_master()
+        killed_at = time.time()
+        # What it had taken before the kill may end a moment later: that is no work of the new master.
+        wait_until(lambda: ran_after(killed_at + 1.0), seconds=60, what="the worker to go on")
+        back = min(at for _, at in worker.ran() if at > killed_at + 1.0) - killed_at
+        print(f"the worker went on {back:.1f} s after the master was killed")
+        assert worker.process.poll() is None
+    except AssertionError:
+        print(worker.log.read_text()[-4_000:])
+        raise
+    finally:
+        worker.end()
+        pools.reset()
+        monkeypatch.undo()
+        importlib.reload(celeryconfig)
 
 
 def test_a_master_that_comes_back_as_a_replica_is_not_written_to(watched: Watched, link: RedisLink) -> None:
