@@ -47,6 +47,11 @@ class Settings(BaseModel):
     exchange_secret: SecretStr | None = None
 
     stage: Stage = Stage.PAPER
+    # Where the health service answers; this machine's when not given.
+    health_url: Annotated[str, Field(pattern=r"^https?://[^/]+$")] | None = None
+    # How many proxies stand in front of the dashboard and tell the visitor's address; 0: nobody is believed.
+    trusted_proxies: Annotated[int, Field(ge=0, le=8)] = 0
+
     live_word: str | None = None  # `LIVE host`: said by whoever means stage LIVE at that exchange
 
     signal_queue_max: Annotated[int, Field(ge=1, le=100_000)] = 100

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from bench.live_clients import P95_MS_MAX, STALLED_RATIO_MAX, STALLED_SHARE, Load, Round, Server, bench_servers, measure
-
 from bench.report.rows import Better, Curve, Point, Row, Series, Told, ours_at_most, ratio_at_most
 from bench.run import Bench
 

@@ -112,8 +112,9 @@ def list_orders() -> Response:
 
 
 def list_positions() -> Response:
-    read_query(NoQuery)
-    return answer({"items": list(use_cases_of_app().list_positions()), "next": None})
+    query = read_query(PageQuery)
+    with cursor_errors("after"):
+        return page_answer(use_cases_of_app().list_positions(after=query.after, limit=query.limit))
 
 
 def portfolio() -> Response:
@@ -195,7 +196,13 @@ ROUTES: tuple[Route, ...] = (
         )
         for path, view, query, shape, summary in (
             ("/api/orders", list_orders, PageQuery, shapes.OrderPage, "Orders, newest first"),
-            ("/api/positions", list_positions, NoQuery, shapes.PositionPage, "Positions that are not flat"),
+            (
+                "/api/positions",
+                list_positions,
+                PageQuery,
+                shapes.PositionPage,
+                "Positions that are not flat, by symbol",
+            ),
             ("/api/portfolio", portfolio, NoQuery, shapes.Portfolio, "Equity, wallet and PnL"),
             ("/api/equity", equity, EquityQuery, shapes.EquityPage, "Equity over time, oldest first"),
             ("/api/risk", risk, NoQuery, shapes.Risk, "What is left of every limit: triggers and exposure"),

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import structlog
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
+from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing.exceptions import WebsocketMismatch
 
 from app.adapters.metrics.instruments import HTTP_SECONDS
@@ -82,6 +83,7 @@ def create_app(system: UseCases, settings: Settings, *, now: Callable[[], dateti
     app = Flask("web", static_folder=None)
     app.config.update(QT_USE_CASES=system, QT_SETTINGS=settings, QT_NOW=now)
     app.url_map.strict_slashes = False
+    _believe_proxies(app, settings.trusted_proxies)
     for route in ROUTES:
         register(app, route)
     _describe(app)
@@ -91,6 +93,16 @@ def create_app(system: UseCases, settings: Settings, *, now: Callable[[], dateti
     _answer_errors(app)
     _watch_requests(app)
     return app
+
+
+def _believe_proxies(app: Flask, hops: int) -> None:
+    """Take the visitor's address and scheme from so many proxies; from nobody unless told how many there are.
+
+    The host is never taken from them: a proxy hands `Host` on as it came, or the page is another site to its own API.
+    """
+    if hops:
+        proxied = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0, x_port=0, x_prefix=0)
+        app.wsgi_app = proxied  # type: ignore[method-assign]
 
 
 def _describe(app: Flask) -> None:

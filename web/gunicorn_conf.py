@@ -35,6 +35,7 @@ timeout = 30  # a worker whose main loop says nothing for so long is replaced
 graceful_timeout = 5
 max_requests = 0  # a restart would drop every dashboard for nothing
 preload_app = False  # connections, threads and the hub belong to the worker: they do not survive a fork
+forwarded_allow_ips = ""  # whom of the proxies to believe is said by QT_TRUSTED_PROXIES alone
 limit_request_line = 4_094
 limit_request_fields = 64
 limit_request_field_size = 8_190

@@ -333,7 +333,8 @@ class WindowBlock(Figure):
 
 class CastVote(Shape):
     action: str
-    confidence: DecimalText
+    confidence: DecimalText | None = Field(description="null once the vote is STALE: see `reason`")
+    reason: str | None = Field(default=None, description="Why there is no confidence")
     source: str | None = Field(description="The producer's own word")
     symbol: str
     signal_id: str
@@ -414,8 +415,25 @@ class OpenAlerts(Figure):
     items: list[AlertItem] | None
 
 
+class HealthComponent(Shape):
+    component: str
+    status: Status
+    cause: str | None
+    because_of: str | None = Field(description="The component whose failure explains this one")
+    latency_ms: float | None = Field(description="How long the check took")
+    age_seconds: float | None = Field(description="How old the fact behind it is; null when it was asked just now")
+
+
+class HealthBlock(Figure):
+    """As the health service on port 8005 judges; null with a `reason` when it does not answer in time."""
+
+    status: Status | None
+    components: list[HealthComponent] | None
+
+
 class SystemState(Figure):
     stage: str
+    health: HealthBlock
     processes: ProcessesBlock
     workers: WorkersBlock
     queues: QueuesBlock

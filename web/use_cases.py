@@ -185,8 +185,8 @@ class UseCases(Protocol):
         """Newest first. A foreign cursor raises `ValueError`."""
         ...
 
-    def list_positions(self) -> Sequence[Mapping[str, Any]]:
-        """Those that are not flat."""
+    def list_positions(self, *, after: str | None, limit: int) -> Page:
+        """Those that are not flat, by symbol. A foreign cursor raises `ValueError`."""
         ...
 
     def portfolio(self) -> Mapping[str, Any]:

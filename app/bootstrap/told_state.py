@@ -10,8 +10,17 @@ from typing import Any
 from app.adapters.processes.records import read_record
 from app.adapters.redis.client import RedisUnavailableError
 from app.adapters.redis.rate_budget import RedisRateBudget
+from app.settings import Settings
 
 RECORD_FILE = "run/system.json"
+
+
+def local_host(settings: Settings) -> str:
+    """Where this machine's own services are reached: what is bound to everything is on loopback too."""
+    host = settings.bind_host
+    if host in ("0.0.0.0", "::"):
+        return "127.0.0.1" if host == "0.0.0.0" else "[::1]"
+    return f"[{host}]" if ":" in host else host
 
 
 def told_processes(state_dir: Path) -> Mapping[str, Any] | str:

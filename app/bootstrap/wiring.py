@@ -18,6 +18,7 @@ from app.adapters.disk.buffer import Bounds, DiskBuffer
 from app.adapters.disk.buffered_publisher import BufferedEventPublisher
 from app.adapters.disk.codecs import AlertCodec, EventCodec, SignalCodec
 from app.adapters.disk.token_file import TokenFile
+from app.adapters.health_api import HealthApi
 from app.adapters.metrics.counting_publisher import CountingPublisher
 from app.adapters.passwords import Argon2Passwords
 from app.adapters.postgres.engine import create_engine
@@ -44,7 +45,7 @@ from app.adapters.until_done import UntilDone
 from app.bootstrap.alerting import open_channels
 from app.bootstrap.exchange import open_exchange, refuse_unsafe_key
 from app.bootstrap.system import Adapters, System
-from app.bootstrap.told_state import told_budget, told_processes
+from app.bootstrap.told_state import local_host, told_budget, told_processes
 from app.ports import (
     BufferUnavailableError,
     DurableBuffer,
@@ -258,7 +259,10 @@ def open_system(
             if _has_backlog(buffer):
                 thread.wake()
 
+    health = HealthApi(settings.health_url or f"http://{local_host(settings)}:{settings.health_port}")
+
     def close() -> None:
+        health.close()
         gate.close()
         draining.stop()
         replaying.stop()
@@ -419,6 +423,7 @@ def open_system(
                 progress=progress,
                 event_buffer=event_buffer,
                 signal_spool=signal_spool,
+                health=health,
                 processes=partial(told_processes, settings.state_dir),
                 budget=partial(told_budget, budget),
                 stage=settings.stage.value,

@@ -386,8 +386,8 @@ class ControlRepository(Protocol):
         """Revoke the tokens of that name (and mark) that are not revoked; how many they were."""
         ...
 
-    def token_scopes(self, token_hash: str, *, now: datetime) -> tuple[str, frozenset[str]] | None:
-        """(name, scopes) of a token that is neither revoked nor past its expiry."""
+    def token_scopes(self, token_hash: str, *, now: datetime) -> tuple[str, frozenset[str], datetime | None] | None:
+        """(name, scopes, expires_at) of a token that is neither revoked nor past its expiry."""
         ...
 
     def add_decision(self, decision: NewDecision) -> None: ...

@@ -52,7 +52,7 @@ class ReadModels(Protocol):
         """Newest first."""
         ...
 
-    def positions(self, quotes: Mapping[str, Quote], *, now: datetime) -> Sequence[Mapping[str, Any]]:
+    def positions(self, quotes: Mapping[str, Quote], *, now: datetime, after: str | None, limit: int) -> Page:
         """Those that are not flat, by symbol, valued at the quotes' mark prices."""
         ...
 

@@ -10,11 +10,12 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownToken:
-    """Who holds a token and what it permits, as Postgres said at `verified_at`."""
+    """Who holds a token, what it permits and until when (None: without end), as Postgres said at `verified_at`."""
 
     name: str
     scopes: frozenset[str]
     verified_at: datetime
+    expires_at: datetime | None
 
 
 class TokenMemory(Protocol):

@@ -43,6 +43,9 @@ class Authenticator:
         key = hash_token(token)
         now = self._clock.now()
         known = self._recalled(key)
+        if known is not None and known.expires_at is not None and known.expires_at <= now:
+            # A token's end is never moved: Postgres need not be asked, and in an outage it could not be.
+            return None
         if known is not None and _is_within(now, known.verified_at, CACHE_SECONDS):
             return Principal(known.name, known.scopes)
         try:
@@ -55,8 +58,9 @@ class Authenticator:
         if found is None:
             self._forget(key)
             return None
-        self._remember(key, KnownToken(name=found[0], scopes=found[1], verified_at=now))
-        return Principal(*found)
+        name, scopes, expires_at = found
+        self._remember(key, KnownToken(name=name, scopes=scopes, verified_at=now, expires_at=expires_at))
+        return Principal(name, scopes)
 
     def _recalled(self, key: str) -> KnownToken | None:
         with self._lock:
@@ -75,7 +79,7 @@ class Authenticator:
             kept = self._kept.get(key)
             if (
                 kept is None
-                or kept.scopes != token.scopes
+                or (kept.scopes, kept.expires_at) != (token.scopes, token.expires_at)
                 or not _is_within(token.verified_at, kept.verified_at, KEEP_SECONDS)
             ):
                 self._keep(known)

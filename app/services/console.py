@@ -136,9 +136,9 @@ class Console:
         """Newest first."""
         return self.read_models.alerts(only_open=only_open, after=after, limit=limit)
 
-    def list_positions(self) -> Sequence[Mapping[str, Any]]:
-        """Those that are not flat, valued at the newest marks."""
-        return self.read_models.positions(self.market.quotes(), now=self.clock.now())
+    def list_positions(self, *, after: str | None, limit: int) -> Page:
+        """Those that are not flat by symbol, valued at the newest marks."""
+        return self.read_models.positions(self.market.quotes(), now=self.clock.now(), after=after, limit=limit)
 
     def portfolio(self) -> Mapping[str, Any]:
         """The account."""

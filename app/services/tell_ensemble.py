@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from app.domain.ensemble.provenance import Agreement, Standing, agreement, standings
+from app.domain.ensemble.provenance import Agreement, Provenance, Standing, agreement, standings
 from app.domain.money import plain
 from app.ports import Clock, ReadModels
 
@@ -49,9 +49,12 @@ def _model(standing: Standing, now: datetime) -> Mapping[str, Any]:
     }
     if vote is not None and ballot is not None:
         told["age_seconds"] = _age(ballot.cast_at, now)
+        # What a model said too long ago is no number for now; that it spoke, of what and when, is told.
+        is_stale = standing.provenance is Provenance.STALE
         told["vote"] = {
             "action": vote.action,
-            "confidence": plain(vote.confidence),
+            "confidence": None if is_stale else plain(vote.confidence),
+            "reason": standing.reason if is_stale else None,
             "source": vote.source,
             "symbol": ballot.symbol,
             "signal_id": ballot.signal_id,

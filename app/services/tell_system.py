@@ -1,4 +1,4 @@
-"""What runs and what waits: processes, queues, window, budget, buffers, attempts and alerts, each with its source."""
+"""What runs, how it is and what waits: health, processes, queues, budget, buffers, alerts, each with its source."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ROWS_MAX = 50
 class TellSystem:
     """Every block is asked for by itself: what is away says so and takes nothing else along.
 
-    `processes` and `budget` answer JSON-ready facts, or text that says why they are not known.
+    `health`, `processes` and `budget` answer JSON-ready facts, or text that says why they are not known.
     """
 
     clock: Clock
@@ -39,6 +39,7 @@ class TellSystem:
     progress: ProgressBoard
     event_buffer: DurableBuffer[Event]
     signal_spool: DurableBuffer[Signal]
+    health: Callable[[], Mapping[str, Any] | str]
     processes: Callable[[], Mapping[str, Any] | str]
     budget: Callable[[], Mapping[str, Any] | str]
     stage: str
@@ -49,6 +50,7 @@ class TellSystem:
             "source": "this process",
             "age_seconds": 0.0,
             "stage": self.stage,
+            "health": self._health(),
             "processes": _block("supervisor", self.processes()),
             "workers": self._workers(),
             "queues": self._queues(),
@@ -78,6 +80,19 @@ class TellSystem:
         """What waits on the disk of the machine that answers."""
         now = self.clock.now()
         return {"events": _buffer(self.event_buffer, now), "signals": _buffer(self.signal_spool, now)}
+
+    def _health(self) -> Mapping[str, Any]:
+        """As the health service judges; its own figures say how old each of them is."""
+        told = self.health()
+        if isinstance(told, str):
+            return {"status": None, "components": None, **_unknown(told)}
+        age = (self.clock.now() - datetime.fromisoformat(told["at"])).total_seconds()
+        return {
+            "status": told["status"],
+            "components": told["components"],
+            **_known("health service"),
+            "age_seconds": max(0.0, round(age, 3)),
+        }
 
     def _queues(self) -> Mapping[str, Any]:
         try:

@@ -89,7 +89,7 @@ def test_a_token_ends_with_its_time_or_by_being_revoked(begin: UnitOfWorkFactory
         uow.control.add_token(name="other", token_hash="cccccccc3", scopes=["read"], now=NOW)
         uow.commit()
     with begin() as uow:
-        assert uow.control.token_scopes("aaaaaaaa1", now=NOW + hour / 2) is not None
+        assert uow.control.token_scopes("aaaaaaaa1", now=NOW + hour / 2) == ("models", frozenset({"read"}), NOW + hour)
         assert uow.control.token_scopes("aaaaaaaa1", now=NOW + hour) is None
         assert uow.control.revoke_tokens("models", mark="bbbbbbbb", now=NOW) == 1
         assert uow.control.token_scopes("bbbbbbbb2", now=NOW) is None
@@ -107,7 +107,7 @@ def test_a_token_ends_with_its_time_or_by_being_revoked(begin: UnitOfWorkFactory
 def test_a_token_opens_its_scopes(begin: UnitOfWorkFactory) -> None:
     with begin() as uow:
         uow.control.add_token(name="models", token_hash="h1", scopes=["signals", "read"], now=NOW)
-        assert uow.control.token_scopes("h1", now=NOW) == ("models", frozenset({"read", "signals"}))
+        assert uow.control.token_scopes("h1", now=NOW) == ("models", frozenset({"read", "signals"}), None)
         assert uow.control.token_scopes("h2", now=NOW) is None
 
 

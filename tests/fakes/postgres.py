@@ -795,9 +795,9 @@ class FakeControl:
             tokens[key] = replace(tokens[key], revoked_at=now)
         return len(found)
 
-    def token_scopes(self, token_hash: str, *, now: datetime) -> tuple[str, frozenset[str]] | None:
+    def token_scopes(self, token_hash: str, *, now: datetime) -> tuple[str, frozenset[str], datetime | None] | None:
         token = self._tables.state.tokens.get(token_hash)
-        return None if token is None or not token.is_good(now) else (token.name, token.scopes)
+        return None if token is None or not token.is_good(now) else (token.name, token.scopes, token.expires_at)
 
     def add_decision(self, decision: NewDecision) -> None:
         if decision.signal_id not in self._tables.state.signals:

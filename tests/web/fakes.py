@@ -375,6 +375,30 @@ ENSEMBLE: dict[str, Any] = {
     "age_seconds": 2.0,
     "reason": None,
 }
+HEALTH: dict[str, Any] = {
+    "status": "DEGRADED",
+    "components": [
+        {
+            "component": "postgres",
+            "status": "OK",
+            "cause": None,
+            "because_of": None,
+            "latency_ms": 1.25,
+            "age_seconds": None,
+        },
+        {
+            "component": "market_data",
+            "status": "DEGRADED",
+            "cause": "XRPUSDT: no mark for 12.5 s",
+            "because_of": "listener",
+            "latency_ms": 0.4,
+            "age_seconds": 12.5,
+        },
+    ],
+    "source": "health service",
+    "age_seconds": 0.2,
+    "reason": None,
+}
 AWAY = {"source": None, "age_seconds": None, "reason": "Redis does not answer"}
 AUDIT = {"audit_id": 1, "at": AT, "actor": "olga", "action": "ess_tripped", "reason": "a test", "detail": {"x": 1}}
 
@@ -391,6 +415,7 @@ class FakeSystem:
     policy_outcome: FakeOutcome = field(default_factory=lambda: FakeOutcome(item=POLICY))
     sessions: dict[str, Session] = field(default_factory=dict)  # by secret
     tries_left: int = 5
+    addresses: list[str] = field(default_factory=list)  # from which somebody tried to log in
     what_if_outcome: FakeOutcome = field(default_factory=lambda: FakeOutcome(item=WHAT_IF))
     database_away: bool = False
     bug: bool = False
@@ -411,6 +436,7 @@ class FakeSystem:
 
     def log_in(self, *, name: str, password: str, address: str, previous: str | None) -> LoggedIn | LoginRefused:
         self._work()
+        self.addresses.append(address)
         if self.tries_left == 0:
             return LoginRefused(retry_after_seconds=300)
         self.tries_left -= 1
@@ -545,6 +571,7 @@ class FakeSystem:
         return {
             **told,
             "stage": "PAPER",
+            "health": HEALTH,
             "processes": {
                 **told,
                 "ready": True,
@@ -566,9 +593,12 @@ class FakeSystem:
             "alerts": {"items": [], **told},
         }
 
-    def list_positions(self) -> Sequence[Mapping[str, Any]]:
+    def list_positions(self, *, after: str | None, limit: int) -> Page:
         self._work()
-        return [POSITION]
+        if after == "foreign":
+            raise ValueError(after)
+        self.calls.append(("positions", after, limit))
+        return Page(items=[POSITION], next=None)
 
     def portfolio(self) -> Mapping[str, Any]:
         self._work()

@@ -53,7 +53,8 @@ _FAINT_TEXT = """() => {
     if (element.closest("script, noscript, .sr, :disabled")) continue;
     const style = getComputedStyle(element);
     const below = ground(element);
-    const [a, b] = [light(over(parse(style.color), below)), light(below)];
+    const ink = element instanceof SVGElement ? style.fill : style.color;
+    const [a, b] = [light(over(parse(ink), below)), light(below)];
     const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
     const size = parseFloat(style.fontSize);
     const isLarge = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);

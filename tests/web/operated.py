@@ -11,7 +11,19 @@ from app.domain.events import EventType
 from app.domain.policy import RiskMode, default_policy
 from app.domain.policy_fields import FIELDS, write_field
 from app.ports import Page
-from tests.web.fakes import ESS, POSITION, FakeOutcome, FakeRefusal, FakeSystem, order_item, signal_item
+from tests.web.fakes import (
+    AT,
+    ENGINE,
+    ESS,
+    MODEL_VERSION,
+    POSITION,
+    SKILL,
+    FakeOutcome,
+    FakeRefusal,
+    FakeSystem,
+    order_item,
+    signal_item,
+)
 
 GATES = ("stage", "emergency_stop", "signal_age", "policy_age", "symbol", "confidence", "duplicate", "market_data_age")
 LONG_NAME = "momentum-breakout-with-volatility-filter-and-a-name-that-never-ends-v12"
@@ -50,6 +62,86 @@ def furnished_positions() -> list[dict[str, Any]]:
         },
         {**protected, "symbol": "XRPUSDT", "stop_price": None, "target_price": None, "age_seconds": 75.0},
     ]
+
+
+def furnished_engine() -> dict[str, Any]:
+    """An engine at work: a model with skill, one without, one that is missing, and outcomes of two producers."""
+    points = [
+        {"low": n / 10, "high": (n + 1) / 10, "forecast": n / 10 + 0.05, "observed": n / 12 + 0.11, "samples": 900 * n}
+        for n in range(3, 7)
+    ]
+    proven = {
+        **SKILL,
+        "estimate": 0.12,
+        "low": 0.05,
+        "high": 0.19,
+        "verdict": "PROVEN",
+        "sentence": "skill beyond chance: +0.120, 95 % interval +0.050 to +0.190 over 33 stretches",
+    }
+    serving = {"status": "LIVE", "code": None, "reason": None, "source": "database", "age_seconds": 12.0}
+    results = {"signals": 140, "right_share": 0.53, "mean_gross_return": "0.0004121", "mean_net_return": "-0.0005879"}
+    return {
+        **ENGINE,
+        "state": "LIVE",
+        "reason": None,
+        "age_seconds": 12.0,
+        "models": [
+            {
+                **serving,
+                "model": "xgboost",
+                "version": MODEL_VERSION["version"],
+                "votes": 14,
+                "abstentions": 1,
+                "weight": 1.0,
+                "skill": proven,
+            },
+            {
+                **serving,
+                "model": "patchtst",
+                "status": "UNAVAILABLE",
+                "code": "NOT_INSTALLED",
+                "reason": "its library is not installed",
+                "version": None,
+                "votes": None,
+                "abstentions": None,
+                "weight": None,
+                "skill": None,
+            },
+        ],
+        "registry": [
+            {**MODEL_VERSION, "walk_forward": proven, "reliability": points},
+            {
+                **MODEL_VERSION,
+                "version": "lightgbm-20261122T120000",
+                "family": "lightgbm",
+                "role": "CHALLENGER",
+                "reason": "not better than the champion",
+            },
+        ],
+        "training": {
+            "started_at": AT,
+            "ended_at": AT,
+            "data_from": AT,
+            "data_to": AT,
+            "symbols": ["BTCUSDT"],
+            "samples": 25_000,
+            "horizon_minutes": 15,
+            "skill": proven,
+            "reliability": points,
+            "families": {},
+            "sentence": "The ensemble shows skill beyond chance.",
+        },
+        "outcomes": {
+            "signals": 280,
+            "unknown": 3,
+            "horizon_minutes": 15,
+            "reason": None,
+            "strategies": [{**results, "strategy": "ensemble"}, {**results, "strategy": LONG_NAME}],
+            "by_confidence": [
+                {**results, "low": f"0.{n}", "high": f"0.{n + 1}", "mean_confidence": f"0.{n}5"} for n in range(4, 9)
+            ],
+        },
+    }
 
 
 @dataclass
@@ -190,6 +282,10 @@ class OperatedSystem(FakeSystem):
                 for n, (what, detail, clock) in enumerate(moments)
             ],
         }
+
+    def engine(self) -> Mapping[str, Any]:
+        self._work()
+        return furnished_engine()
 
     def snapshot(self) -> Mapping[str, Any]:
         snapshot = dict(super().snapshot())

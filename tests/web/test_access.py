@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -259,3 +260,45 @@ def test_the_chart_library_is_held_to_its_hash_and_to_no_registry() -> None:
     for name, each in packages.items():
         assert each["integrity"].startswith("sha512-"), name
         assert "resolved" not in each, name
+
+
+FORWARDED = {"X-Forwarded-For": "198.51.100.7, 203.0.113.9", "X-Forwarded-Proto": "http, https"}
+
+
+@pytest.mark.parametrize(
+    ("hops", "address", "is_secure"), [(0, "127.0.0.1", False), (1, "203.0.113.9", True), (2, "198.51.100.7", False)]
+)
+def test_a_visitors_address_comes_from_as_many_proxies_as_are_trusted(
+    system: FakeSystem, tmp_path: Path, hops: int, address: str, is_secure: bool
+) -> None:
+    browser = create_app(system, Settings(state_dir=tmp_path, trusted_proxies=hops)).test_client()
+    answer = log_in(browser, headers=FORWARDED)
+    assert answer.status_code == 200
+    assert system.addresses == [address]
+    assert ("Secure" in answer.headers["Set-Cookie"].split("; ")) is is_secure
+
+
+def test_a_proxy_does_not_say_which_site_we_are(system: FakeSystem, tmp_path: Path) -> None:
+    browser = create_app(system, Settings(state_dir=tmp_path, trusted_proxies=1)).test_client()
+    lie = {"Origin": "http://evil.example", "X-Forwarded-Host": "evil.example", **FORWARDED}
+    assert problem_of(log_in(browser, headers=lie)) == (403, "foreign-origin")
+
+
+# What says nothing of the system, or carries its own secret.
+OPEN = {
+    *("page", "static", "charts", "favicon", "openapi", "live", "problem_type"),
+    *("log_in", "login_link", "tradingview"),
+}
+
+
+def test_every_other_route_there_is_refuses_whoever_brings_nothing(client: FlaskClient) -> None:
+    refused = set()
+    for rule in client.application.url_map.iter_rules():
+        if rule.endpoint in OPEN or rule.websocket:
+            continue
+        path = re.sub(r"<[^>]+>", "x", rule.rule)
+        for method in rule.methods - {"HEAD", "OPTIONS"}:
+            answer = client.open(path, method=method, base_url=HERE, json={} if method != "GET" else None)
+            assert problem_of(answer) == (401, "unauthenticated"), (method, path)
+            refused.add((method, path))
+    assert len(refused) > 20

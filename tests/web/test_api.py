@@ -35,6 +35,10 @@ READABLE = {
 }
 
 
+# Cursors of a list; equity goes on by time.
+PAGED = ["/api/signals", "/api/orders", "/api/positions", "/api/alerts", "/api/audit", "/api/policy/versions"]
+
+
 @pytest.fixture
 def document(client: FlaskClient) -> dict[str, Any]:
     response = client.get("/api/openapi.json")
@@ -278,3 +282,25 @@ def test_a_model_is_rolled_back_by_operators_alone(client: FlaskClient, system: 
     assert system.calls == [("roll_back_model", "xgboost-20261122T120000", "operate", "the new one is worse")]
     unknown = client.post("/api/engine/rollback", headers=OPERATE, json={**wish, "version": "none"})
     assert unknown.status_code == 404
+
+
+def test_every_list_comes_in_pages(document: dict[str, Any]) -> None:
+    found = {}
+    for path, methods in document["paths"].items():
+        answers = methods.get("get", {}).get("responses", {}).get("200", {}).get("content", {})
+        shape = answers.get("application/json", {}).get("schema", {}).get("$ref", "").rpartition("/")[2]
+        members = document["components"]["schemas"].get(shape, {}).get("properties", {})
+        if "items" in members:
+            assert "next" in members, path
+            found[path] = {each["name"] for each in methods["get"].get("parameters", [])}
+    assert found.pop("/api/equity") >= {"since", "limit"}
+    assert found.pop("/api/throttles") == set()  # a strategy that somebody has to look at each: told whole
+    assert sorted(found) == sorted(PAGED)
+    assert all(parameters >= {"after", "limit"} for parameters in found.values())
+
+
+def test_a_page_of_positions_is_asked_for_by_cursor(client: FlaskClient, system: FakeSystem) -> None:
+    assert client.get("/api/positions?after=bjpBQVZF&limit=7", headers=READ).status_code == 200
+    assert system.calls == [("positions", "bjpBQVZF", 7)]
+    answer = client.get("/api/positions?after=foreign", headers=READ)
+    assert (answer.status_code, answer.get_json()["errors"][0]["parameter"]) == (400, "after")

@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from app.domain.events import EventType
 from app.settings import Settings
 from tests.support.waiting import wait_until
-from tests.web.fakes import FakeEvents, FakeSystem
+from tests.web.fakes import PASSWORD, FakeEvents, FakeSystem
 from tests.web.live_server import Reader, dashboard, served
 from web.live import hub as hub_module
 from web.live.hub import GOING_AWAY
@@ -167,6 +167,7 @@ def test_one_client_that_reads_nothing_changes_nothing_for_the_others(
         connected(2)
         reader = Reader(fast)
         target = 0
+        signals = []
         # Two big states to one small signal, until the slow one's buffers are full and it goes alone.
         deadline = time.monotonic() + 20
         while not any(not client.socket.is_clear and client.flow is not None for client in hub._clients):
@@ -175,13 +176,20 @@ def test_one_client_that_reads_nothing_changes_nothing_for_the_others(
                 EventType.POSITION_UPDATED, EventType.POSITION_UPDATED, symbol="BTCUSDT", padding="x" * 20_000
             )
             target = events.publish(SIGNAL)
+            signals.append(target)
             reader.until(target)
         [alone] = [client for client in hub._clients if client.flow is not None]
         for _ in range(12):
             events.publish(*[EventType.POSITION_UPDATED] * 9, symbol="BTCUSDT")
             target = events.publish(SIGNAL)
+            signals.append(target)
             reader.until(target)
-        assert all(frame["dropped"] == 0 for _, frame in reader.frames), "the fast one lost something"
+        # More is published than the pace lets through: states are merged and counted; nothing else is missing.
+        told = 0
+        for _, frame in reader.frames:
+            assert frame["last_seq"] - told == frame["count"] + frame["dropped"], "the fast one lost something"
+            told = frame["last_seq"]
+        assert set(signals) <= {event["seq"] for event in reader.events}
         assert len(alone.flow.backlog) <= 120
         # It wakes up: everything it did not see is counted, and it has the newest state.
         late = Reader(slow)
@@ -280,6 +288,20 @@ def test_who_may_not_listen_is_refused_before_the_upgrade(
     response = refused.value.response
     assert (response.status_code, response.headers["Content-Type"]) == (status, "application/problem+json")
     assert application.extensions["dashboard_hub"].client_count == 0
+
+
+def test_another_site_cannot_listen_through_a_browser_that_is_logged_in(port: int, application: Flask) -> None:
+    browser = application.test_client()
+    login = browser.post(
+        "/api/session", json={"name": "olga", "password": PASSWORD}, base_url=f"http://127.0.0.1:{port}"
+    )
+    cookie = login.headers["Set-Cookie"].partition(";")[0]
+    for origin in ("http://evil.example", f"http://127.0.0.1:{port + 1}", f"https://127.0.0.1.evil.example:{port}"):
+        with pytest.raises(InvalidStatus) as refused:
+            dashboard(port, token=None, headers={"Cookie": cookie, "Origin": origin})
+        assert refused.value.response.status_code == 403
+    with dashboard(port, token=None, headers={"Cookie": cookie, "Origin": f"http://127.0.0.1:{port}"}) as connection:
+        connection.ping().wait(5)
 
 
 def test_operators_may_listen_and_the_same_origin_too(port: int, events: FakeEvents) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import time
+import statistics
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +25,18 @@ pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="
 
 PAGES = ("overview", "signals", "orders", "positions", "ensemble", "policy", "system", "audit")
 LIVE = re.compile("^live")
+
+
+USABLE_MS_MAX = 1_000.0
+ROUNDS_MAX = 6
+
+
+def load_milliseconds(page: Page, url: str) -> float:
+    """From the navigation to the first figures on the page, and the live socket open, as the page itself measured."""
+    page.goto(url)
+    expect(page.locator(".connection")).to_have_text(LIVE)
+    marks = page.evaluate("['figures', 'live'].map((name) => performance.getEntriesByName(name)[0].startTime)")
+    return max(float(each) for each in marks)
 
 
 @pytest.fixture(scope="module")
@@ -295,6 +307,8 @@ def test_a_signal_explains_itself_in_full(page: Page, tab: Tab, system: Operated
         "producer's clock",
     ):
         expect(drawer).to_contain_text(words)
+    assert faint_text(page) == []
+    assert unreachable_controls(page) == []
     tab.screenshot("explanation-dark-1440")
     page.keyboard.press("Escape")
     expect(page.get_by_role("link", name="BTCUSDT")).to_be_focused()
@@ -304,17 +318,36 @@ def test_a_signal_explains_itself_in_full(page: Page, tab: Tab, system: Operated
 
 
 def test_the_page_is_of_use_within_a_second(browser: Browser, port: int) -> None:
-    took = []
+    # Other work of a machine can only make it slower: what one of a few rounds shows is what the page takes.
+    rounds: list[float] = []
     with new_tab(browser) as tab:
         enter(tab.page, port)  # the first load also starts a renderer
-        for number in range(3):
-            began = time.monotonic()
-            tab.page.goto(f"http://127.0.0.1:{port}/?{number}")
-            expect(tab.page.locator("#ess-state")).to_have_text("ARMED")
-            expect(tab.page.locator(".connection")).to_have_text(LIVE)
-            took.append(time.monotonic() - began)
-    print("usable after", ", ".join(f"{each:.2f} s" for each in took))
-    assert min(took) < 3, "a machine that is busy otherwise gets three times the second that is promised"
+        while len(rounds) < ROUNDS_MAX and (not rounds or min(rounds) > USABLE_MS_MAX):
+            loads = [load_milliseconds(tab.page, f"http://127.0.0.1:{port}/?{len(rounds)}-{n}") for n in range(5)]
+            rounds.append(statistics.median(loads))
+            print("figures after", ", ".join(f"{each:.0f} ms" for each in loads))
+        assert tab.complaints == []
+    assert min(rounds) <= USABLE_MS_MAX
+
+
+def test_a_visitor_who_is_not_logged_in_is_not_asked_for_figures(tab: Tab, port: int) -> None:
+    asked: list[str] = []
+    tab.page.on("request", lambda request: asked.append(request.url.partition(f":{port}")[2]))
+    tab.page.goto(f"http://127.0.0.1:{port}/")
+    expect(tab.page.get_by_label("Password")).to_be_visible()
+    assert [each for each in asked if each.startswith("/api/")] == ["/api/session"]
+
+
+def test_the_first_questions_are_asked_before_the_modules_are_there_and_each_once(page: Page, port: int) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.partition(f":{port}")[2]))
+    page.goto(f"http://127.0.0.1:{port}/?again")
+    expect(page.locator(".connection")).to_have_text(LIVE)
+    expect(page.locator("#curve canvas").first).to_be_visible()
+    assert asked.count("/api/session") == 1
+    assert asked.index("/api/snapshot") < asked.index("/static/ui/shell.js")
+    assert asked.index("/packages/lightweight-charts.js") > asked.index("/api/snapshot")
+    assert not any(each.startswith("/packages/") for each in asked[: asked.index("/static/app.js")])
 
 
 def test_everything_can_be_reached_and_done_by_keyboard(page: Page) -> None:
@@ -358,5 +391,51 @@ def test_every_page_fits_is_readable_and_is_kept_as_a_picture(
                 f"{name} is wider than its window"
             )
             assert faint_text(page) == [], f"{name}, {scheme}"
+            assert unreachable_controls(page) == [], f"{name}, {scheme}"
             tab.screenshot(f"{name}-{scheme}-{width}")
         assert tab.complaints == []
+
+
+# ------------------------------------------------------------------------------------------------ models and machinery
+
+
+def test_the_ensemble_page_plots_skill_calibration_and_outcomes(page: Page) -> None:
+    page.keyboard.press("5")
+    skill = page.get_by_role("img", name="Skill of each model")
+    expect(skill).to_have_attribute("aria-label", re.compile("ensemble skill beyond chance: .0.120"))
+    expect(skill.locator("circle.better")).to_have_count(2)  # the ensemble and its champion
+    expect(skill.locator("circle.even")).to_have_count(1)
+    expect(page.get_by_role("img", name="Calibration").locator("circle")).to_have_count(4)
+    expect(page.get_by_role("img", name="Outcomes by confidence").locator("circle")).to_have_count(5)
+    registry = page.get_by_role("table", name="Registry of model versions")
+    expect(registry.locator("tr", has_text="xgboost-2026")).to_contain_text("CHAMPION")
+    expect(registry.locator("tr", has_text="lightgbm-2026")).to_contain_text("CHALLENGER")
+    models = page.get_by_role("table", name="Models of the engine")
+    missing = models.locator("tr", has_text="patchtst").locator("td")
+    expect(missing.nth(1)).to_have_text("UNAVAILABLE")
+    expect(missing.nth(4)).to_have_text("— not known: its library is not installed")
+    strategies = page.get_by_role("table", name="What came of every producer's signals")
+    expect(strategies).to_contain_text("-0.0588 %")
+
+
+def test_the_system_page_shows_the_health_of_every_component(page: Page, system: OperatedSystem) -> None:
+    page.keyboard.press("7")
+    matrix = page.get_by_role("list", name="Health of every component")
+    expect(matrix.get_by_role("listitem")).to_have_count(2)
+    bad = matrix.get_by_role("listitem").filter(has_text="Market data")
+    for words in ("DEGRADED", "XRPUSDT: no mark for 12.5 s; because of listener", "0 ms", "12 s ago"):
+        expect(bad).to_contain_text(words)
+    expect(page.locator(".head .badge")).to_have_text("DEGRADED")
+
+
+def test_health_that_nobody_tells_is_not_known_and_says_why(
+    page: Page, system: OperatedSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    why = "the health service does not answer within 0.5 s"
+    unknown = {"status": None, "components": None, "source": None, "age_seconds": None, "reason": why}
+    whole = system.system()
+    monkeypatch.setattr(system, "system", lambda: {**whole, "health": unknown})
+    page.keyboard.press("7")
+    expect(page.locator("#system-health")).to_have_text(f"Not known: {why}")
+    expect(page.locator(".head .badge")).to_have_text("HEALTH NOT KNOWN")
+    expect(page.locator("#system-budget")).to_contain_text("2,400")  # nothing else is taken along

@@ -78,6 +78,20 @@ class Backlog:
             taken.append(self._remove(seq))
         return taken
 
+    def conflate(self) -> None:
+        """Keep only the newest state of each thing."""
+        while self._superseded:
+            seq = self._superseded.popleft()
+            if seq in self._waiting:
+                self._remove(seq)
+
+    def drop_oldest(self, *, keep: int) -> None:
+        """Give up the oldest ordinary events until no more than `keep` wait; states of different things stay."""
+        self._forget_taken()
+        while len(self._waiting) > keep and self._ordinary_count > 0:
+            self._remove(self._ordinary.popleft())
+            self._forget_taken()
+
     def pending(self) -> list[tuple[EncodedEvent, float]]:
         """All that wait, oldest first."""
         return list(self._waiting.values())
@@ -92,12 +106,12 @@ class Backlog:
 
     def _shrink(self) -> None:
         if len(self._waiting) > self.limits.conflate_above:
-            while self._superseded:
-                seq = self._superseded.popleft()
-                if seq in self._waiting:
-                    self._remove(seq)
-        while self._ordinary and self._ordinary[0] not in self._waiting:
-            self._ordinary.popleft()
+            self.conflate()
+        self._forget_taken()
         while self._ordinary_count > self.limits.ordinary_max:
             self._remove(self._ordinary.popleft())
         self.overflowed = self.overflowed or len(self._waiting) > self.limits.waiting_max
+
+    def _forget_taken(self) -> None:
+        while self._ordinary and self._ordinary[0] not in self._waiting:
+            self._ordinary.popleft()

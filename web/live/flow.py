@@ -7,7 +7,13 @@ from collections.abc import Sequence
 
 from web.live.backlog import LIVE, LOSSLESS, Backlog
 from web.live.frames import EncodedEvent, event_batch
-from web.live.limits import BATCH_EVENTS_MAX, BATCH_WAIT_SECONDS, EVENTS_PER_SECOND_MAX
+from web.live.limits import (
+    BATCH_EVENTS_MAX,
+    BATCH_WAIT_SECONDS,
+    EVENTS_PER_SECOND_MAX,
+    HELD_UP_EVENTS_MAX,
+    HELD_UP_SECONDS_MAX,
+)
 
 PACE_WINDOW_SECONDS = 1.0
 
@@ -23,6 +29,7 @@ class Flow:
         self.backlog = Backlog(LOSSLESS if history else LIVE)
         self._lossless_until = history[-1].seq if history else position
         self._sent: deque[tuple[float, int]] = deque()
+        self._held_up_since: float | None = None
         # History has waited long enough: it is not held back for a fuller batch.
         for event in history:
             self.backlog.add(event, now=now - BATCH_WAIT_SECONDS)
@@ -31,6 +38,7 @@ class Flow:
         """A flow of its own for a client that could not take `frame_events`, which followed `position`."""
         flow = Flow(position)
         flow._sent.extend(self._sent)
+        flow._held_up_since = self._held_up_since
         for event in frame_events:
             flow.backlog.add(event, now=now)
         for event, since in self.backlog.pending():
@@ -60,6 +68,24 @@ class Flow:
         if self.backlog.limits is LOSSLESS and self.position >= self._lossless_until:
             self.backlog.use(LIVE)
         return frame, events
+
+    def ease(self, *, now: float) -> None:
+        """Make good for what the pace holds up; called when nothing is due.
+
+        At the limit itself every frame that is a moment late costs its part of the next second, for good: without this
+        a client that is sent 50 events a second would see them later and later. States are replaced by newer ones as
+        soon as half a frame has to wait; other events are given up only when it was so for longer than any burst.
+        """
+        waiting = len(self.backlog)
+        is_held_up = waiting >= BATCH_EVENTS_MAX // 2 and self._pace_at(BATCH_EVENTS_MAX // 2, now=now) > now
+        if not is_held_up or self.backlog.limits is LOSSLESS:
+            self._held_up_since = None
+            return
+        if self._held_up_since is None:
+            self._held_up_since = now
+        self.backlog.conflate()
+        if now - self._held_up_since > HELD_UP_SECONDS_MAX:
+            self.backlog.drop_oldest(keep=HELD_UP_EVENTS_MAX)
 
     def _allowance(self, *, now: float) -> int:
         """How many events may be sent now."""

@@ -279,6 +279,7 @@ class Hub:
                     self._write(client, frame)
                 else:
                     client.flow = self._shared.branch(events, position=before, now=now)
+        self._shared.ease(now=now)
 
     def _serve(self, client: Client, now: float) -> None:
         """Everything that concerns one client alone."""
@@ -315,6 +316,7 @@ class Hub:
                 client.flow = None
                 return
             if flow.due_in(now=now) != 0.0:
+                flow.ease(now=now)
                 return
             frame, _ = flow.take(now=now)
             self._write(client, frame)

@@ -11,6 +11,10 @@ EVENTS_PER_SECOND_MAX = 50
 CONFLATE_ABOVE_EVENTS = 50
 # Events that no later one replaces; beyond two seconds' worth the oldest is dropped, and counted.
 ORDINARY_EVENTS_MAX = 100
+# Held up by the pace for longer than this is no burst any more: more comes than may be sent, and what is oldest goes.
+HELD_UP_SECONDS_MAX = 2.0
+# How much may then wait: half a frame, sent within a tenth of a second.
+HELD_UP_EVENTS_MAX = 5
 # Even states of different things end somewhere: beyond this a client starts again from a snapshot.
 WAITING_EVENTS_MAX = 1_000
 # How much history a client that was away can have back; beyond it, it starts again from a snapshot.

@@ -44,6 +44,7 @@ class TokenFile:
                     name=str(row["name"]),
                     scopes=frozenset(map(str, row["scopes"])),
                     verified_at=datetime.fromisoformat(row["verified_at"]),
+                    expires_at=None if row["expires_at"] is None else datetime.fromisoformat(row["expires_at"]),
                 )
                 for key, row in orjson.loads(content).items()
             }
@@ -54,7 +55,12 @@ class TokenFile:
     def keep(self, tokens: Mapping[str, KnownToken]) -> None:
         """Not synced: after a power cut Postgres is asked again, as ever."""
         rows = {
-            key: {"name": each.name, "scopes": sorted(each.scopes), "verified_at": each.verified_at.isoformat()}
+            key: {
+                "name": each.name,
+                "scopes": sorted(each.scopes),
+                "verified_at": each.verified_at.isoformat(),
+                "expires_at": None if each.expires_at is None else each.expires_at.isoformat(),
+            }
             for key, each in tokens.items()
         }
         staging = self._path.with_name(f"{self._path.name}.{os.getpid()}.{threading.get_ident()}.new")

@@ -96,7 +96,7 @@ _REVOKE_TOKENS = (
     )
     .values(revoked_at=sa.bindparam("now", type_=tokens.c.revoked_at.type))
 )
-_TOKEN_SCOPES = sa.select(tokens.c.name, tokens.c.scopes).where(
+_TOKEN_SCOPES = sa.select(tokens.c.name, tokens.c.scopes, tokens.c.expires_at).where(
     tokens.c.token_hash == sa.bindparam("of_hash", type_=sa.Text),
     tokens.c.revoked_at.is_(None),
     sa.or_(tokens.c.expires_at.is_(None), tokens.c.expires_at > sa.bindparam("now", type_=tokens.c.expires_at.type)),
@@ -297,10 +297,10 @@ class PostgresControl(ControlRepository):
         """Revoke the tokens of that name (and mark) that are not revoked; how many they were."""
         return self._transaction.run(_REVOKE_TOKENS, {"of_name": name, "of_mark": mark, "now": now}).rowcount
 
-    def token_scopes(self, token_hash: str, *, now: datetime) -> tuple[str, frozenset[str]] | None:
-        """(name, scopes) of a token that is neither revoked nor past its expiry."""
+    def token_scopes(self, token_hash: str, *, now: datetime) -> tuple[str, frozenset[str], datetime | None] | None:
+        """(name, scopes, expires_at) of a token that is neither revoked nor past its expiry."""
         row = self._transaction.row(_TOKEN_SCOPES, {"of_hash": token_hash, "now": now})
-        return None if row is None else (row.name, frozenset(row.scopes))
+        return None if row is None else (row.name, frozenset(row.scopes), row.expires_at)
 
     def add_decision(self, decision: NewDecision) -> None:
         values = {name: getattr(decision, name) for name in _DECISION_COLUMNS}

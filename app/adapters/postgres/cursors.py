@@ -1,4 +1,4 @@
-"""Opaque cursors of paged answers: the sequence number of the last row of a page."""
+"""Opaque cursors of paged answers: the sequence number, or the name, of the last row of a page."""
 
 from __future__ import annotations
 
@@ -12,10 +12,28 @@ from app.ports import PAGE_ROWS_MAX, InvalidCursorError, Page
 
 _SEQUENCE_MAX = 2**63 - 1
 _PREFIX = "s:"
+_NAME_PREFIX = "n:"
 
 
 def encode_cursor(sequence: int) -> str:
-    return base64.urlsafe_b64encode(f"{_PREFIX}{sequence}".encode()).decode().rstrip("=")
+    return _encoded(f"{_PREFIX}{sequence}")
+
+
+def encode_name(name: str) -> str:
+    """The cursor of a list that is ordered by names."""
+    return _encoded(f"{_NAME_PREFIX}{name}")
+
+
+def name_before(cursor: str | None) -> str:
+    """The name that the next page begins after, empty for the first; `InvalidCursorError` for one not of ours."""
+    if cursor is None:
+        return ""
+    text = _decoded(cursor)
+    name = text.removeprefix(_NAME_PREFIX)
+    # Postgres stores no NUL, and would refuse to compare with one.
+    if not name or not name.isprintable() or encode_name(name) != cursor or not text.startswith(_NAME_PREFIX):
+        raise InvalidCursorError(f"not a cursor of ours: {cursor[:40]!r}")
+    return name
 
 
 def sequence_before(cursor: str | None) -> int:
@@ -23,13 +41,23 @@ def sequence_before(cursor: str | None) -> int:
     if cursor is None:
         return _SEQUENCE_MAX
     try:
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
-        sequence = int(text.removeprefix(_PREFIX))
-    except (binascii.Error, UnicodeError, ValueError) as error:
+        sequence = int(_decoded(cursor).removeprefix(_PREFIX))
+    except ValueError as error:
         raise InvalidCursorError(f"not a cursor of ours: {cursor[:40]!r}") from error
     if encode_cursor(sequence) != cursor or not 0 <= sequence <= _SEQUENCE_MAX:
         raise InvalidCursorError(f"not a cursor of ours: {cursor[:40]!r}")
     return sequence
+
+
+def _encoded(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _decoded(cursor: str) -> str:
+    try:
+        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, UnicodeError, ValueError) as error:
+        raise InvalidCursorError(f"not a cursor of ours: {cursor[:40]!r}") from error
 
 
 def limit_of(limit: int, *, maximum: int = PAGE_ROWS_MAX) -> int:

@@ -14,6 +14,7 @@ from app.adapters.postgres.ledger import PostgresLedger
 from app.adapters.postgres.orders import PostgresOrders
 from app.adapters.postgres.signals import PostgresSignals
 from app.adapters.postgres.transaction import Transaction
+from app.domain.ensemble.provenance import provenance
 from app.domain.fills import Fill
 from app.domain.money import plain
 from app.domain.orders import Attempt, Order
@@ -109,7 +110,17 @@ def _of_attempt(attempt: Attempt) -> Iterator[Moment]:
 
 
 def _models(stored: StoredSignal) -> dict[str, Any]:
-    return {
-        name: {"action": vote.action, "confidence": plain(vote.confidence), "source": vote.source}
-        for name, vote in stored.signal.models.items()
-    }
+    """The votes that came along, each with what it was worth when it came."""
+    signal = stored.signal
+    cast_at = min(signal.generated_at, signal.received_at)
+    told = {}
+    for name, vote in signal.models.items():
+        kind, reason = provenance(vote, cast_at=cast_at, now=signal.received_at)
+        told[name] = {
+            "action": vote.action,
+            "confidence": plain(vote.confidence),
+            "source": vote.source,
+            "provenance": kind.value,
+            "reason": reason,
+        }
+    return told

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 
 from app.adapters.postgres.alerts import PostgresAlerts
 from app.adapters.postgres.control import PostgresControl
-from app.adapters.postgres.cursors import limit_of, page_of, sequence_before
+from app.adapters.postgres.cursors import encode_name, limit_of, name_before, page_of, sequence_before
 from app.adapters.postgres.explanation import explain, explain_order
 from app.adapters.postgres.items import (
     account_item,
@@ -29,7 +29,7 @@ from app.adapters.postgres.orders import PostgresOrders
 from app.adapters.postgres.protection import PostgresProtection
 from app.adapters.postgres.signals import PostgresSignals, votes_from_json
 from app.adapters.postgres.tables import audit, equity_points, orders, positions, signals
-from app.adapters.postgres.transaction import Transaction, core_errors
+from app.adapters.postgres.transaction import Row, Transaction, core_errors
 from app.domain.ensemble.provenance import Ballot
 from app.domain.market import Quote
 from app.domain.money import ZERO, plain
@@ -41,6 +41,9 @@ COUNTED_IN_OVERVIEW_MAX = 1_000
 SOURCE = "database"
 
 _HELD = sa.select(positions).where(positions.c.quantity != ZERO).order_by(positions.c.symbol)
+_HELD_AFTER = _HELD.where(positions.c.symbol > sa.bindparam("after", type_=sa.Text)).limit(
+    sa.bindparam("limit", type_=sa.Integer)
+)
 _BOOKED = sa.select(
     sa.func.coalesce(sa.func.sum(positions.c.realised_pnl), ZERO).label("realised_pnl"),
     sa.func.coalesce(sa.func.sum(positions.c.fees), ZERO).label("fees"),
@@ -181,10 +184,13 @@ class PostgresReadModels(ReadModels):
         with self._moment() as transaction:
             return PostgresAlerts(transaction).page(only_open=only_open, after=after, limit=limit)
 
-    def positions(self, quotes: Mapping[str, Quote], *, now: datetime) -> Sequence[Mapping[str, Any]]:
+    def positions(self, quotes: Mapping[str, Quote], *, now: datetime, after: str | None, limit: int) -> Page:
         """Those that are not flat, by symbol, valued at the quotes' mark prices."""
+        parameters = {"after": name_before(after), "limit": limit_of(limit)}
         with self._moment() as transaction:
-            return _positions(transaction, quotes, now=now)
+            rows = transaction.rows(_HELD_AFTER, parameters)
+            items = _positions(transaction, rows[:limit], quotes, now=now)
+        return Page(items=items, next=encode_name(rows[limit - 1].symbol) if len(rows) > limit else None)
 
     def portfolio(self, *, now: datetime) -> Mapping[str, Any]:
         """The account as the exchange told it, and what our ledger has realised and paid in fees."""
@@ -239,7 +245,7 @@ class PostgresReadModels(ReadModels):
             newest_signals = PostgresSignals(transaction).page(states=[], after=None, limit=limit)
             return {
                 "portfolio": _portfolio(transaction, now=now),
-                "positions": {"items": _positions(transaction, quotes, now=now), **told},
+                "positions": {"items": _positions(transaction, transaction.rows(_HELD), quotes, now=now), **told},
                 "orders": {"items": newest_orders.items, "next": newest_orders.next, **told},
                 "signals": {"items": newest_signals.items, "next": newest_signals.next, **told},
                 "ess": {**_ess(transaction), **told},
@@ -257,8 +263,10 @@ class PostgresReadModels(ReadModels):
                 transaction.finish()
 
 
-def _positions(transaction: Transaction, quotes: Mapping[str, Quote], *, now: datetime) -> list[Mapping[str, Any]]:
-    held = [position_from_row(row) for row in transaction.rows(_HELD)]
+def _positions(
+    transaction: Transaction, rows: Sequence[Row], quotes: Mapping[str, Quote], *, now: datetime
+) -> list[Mapping[str, Any]]:
+    held = [position_from_row(row) for row in rows]
     guards = {guard.symbol: guard for guard in PostgresProtection(transaction).guards()}
     return [position_item(each, guards.get(each.symbol), quotes.get(each.symbol), now=now) for each in held]
 

@@ -100,7 +100,13 @@ def test_a_signal_is_explained_from_its_making_to_its_last_fill(begin: Begin, re
         "fills",
         "timeline",
     ]
-    assert found["signal"]["models"]["nhits"] == {"action": "HOLD", "confidence": "0.5", "source": None}
+    assert found["signal"]["models"]["nhits"] == {
+        "action": "HOLD",
+        "confidence": "0.5",
+        "source": None,
+        "provenance": "FALLBACK",
+        "reason": "the producer did not say where the vote comes from",
+    }
     assert (found["state"], found["signal"]["policy_version"]) == ("EXECUTED", 3)
     assert found["decision"] == found["decisions"][-1]
     assert found["order"]["executed_quantity"] == "0.5"
@@ -145,7 +151,7 @@ def test_positions_are_valued_at_their_marks_and_flat_ones_left_out(begin: Begin
         uow.ledger.save_position(position("BTCUSDT", updated_at=later(-7)))
         uow.ledger.lock_position("XRPUSDT")
         uow.commit()
-    blind, valued = reads.positions({"ETHUSDT": quote("ETHUSDT", "2900.25")}, now=NOW)
+    blind, valued = reads.positions({"ETHUSDT": quote("ETHUSDT", "2900.25")}, now=NOW, after=None, limit=5).items
     assert {name: valued[name] for name in ("symbol", "quantity", "mark_price", "unrealised_pnl", "age_seconds")} == {
         "symbol": "ETHUSDT",
         "quantity": "-2",
@@ -159,6 +165,29 @@ def test_positions_are_valued_at_their_marks_and_flat_ones_left_out(begin: Begin
     assert blind["reason"] == (
         "no mark price of this symbol is known; no target is confirmed by the exchange for all of it"
     )
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4])
+def test_every_position_is_on_exactly_one_page(begin: Begin, reads: PostgresReadModels, limit: int) -> None:
+    symbols = ["AAVEUSDT", "BTCUSDT", "BTCUSDT_261225", "ETHUSDT"]
+    with begin() as uow:
+        for symbol in reversed(symbols):
+            uow.ledger.save_position(position(symbol))
+        uow.ledger.lock_position("ADAUSDT")
+        uow.commit()
+    seen: list[str] = []
+    after: str | None = None
+    for _ in range(-(-len(symbols) // limit)):
+        page = reads.positions({}, now=NOW, after=after, limit=limit)
+        seen += [item["symbol"] for item in page.items]
+        after = page.next
+    assert (seen, after) == (symbols, None)
+
+
+@pytest.mark.parametrize("cursor", ["x", "czox", "bjo", "bjphAGI", "bg", "é", "bjphYg=="])
+def test_a_cursor_that_no_list_of_positions_gave_is_refused(reads: PostgresReadModels, cursor: str) -> None:
+    with pytest.raises(InvalidCursorError):
+        reads.positions({}, now=NOW, after=cursor, limit=1)
 
 
 def test_a_portfolio_is_not_known_until_the_exchange_has_told(begin: Begin, reads: PostgresReadModels) -> None:
@@ -259,7 +288,8 @@ def test_an_overview_holds_every_block_with_its_source(begin: Begin, reads: Post
     for name, block in overview.items():
         assert block["source"], name
         assert block["age_seconds"] == 0.0, name
-    assert overview["positions"]["items"] == reads.positions({"BTCUSDT": quote("BTCUSDT", "84000")}, now=NOW)
+    marks = {"BTCUSDT": quote("BTCUSDT", "84000")}
+    assert overview["positions"]["items"] == reads.positions(marks, now=NOW, after=None, limit=5).items
     assert [each["signal_id"] for each in overview["signals"]["items"]] == ["s1"]
     assert overview["orders"]["items"] == reads.orders(after=None, limit=5).items
     assert overview["signals"]["items"] == reads.signals(states=[SignalState.EXECUTED], after=None, limit=5).items

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,26 @@ def test_the_memory_of_an_outage_ends():
     door.clock.advance(1)
     with pytest.raises(DatabaseUnavailableError):
         door.authenticate(door.token)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize("is_away", [False, True])
+def test_a_token_ends_with_its_time_in_an_outage_too(tmp_path: Path, restarts: bool, is_away: bool):
+    door = Door()
+    door.memory = TokenFile(tmp_path / "known.json")  # type: ignore[assignment]
+    door.restart()
+    token = IssueToken(door.begin, door.clock, lambda: "1" * 43)(
+        name="guest", scopes=["read"], lifetime=timedelta(seconds=3)
+    )
+    door.clock.advance(1)
+    assert door.authenticate(token) == Principal("guest", frozenset({"read"}))
+    door.database.is_away = is_away
+    door.clock.advance(1)
+    if restarts:
+        door.restart()
+    assert door.authenticate(token) == Principal("guest", frozenset({"read"}))
+    door.clock.advance(1)
+    assert [door.authenticate(token) for _ in range(2)] == [None, None]
 
 
 def test_a_revoked_token_is_forgotten_at_once_and_does_not_come_back_with_the_next_outage():

@@ -10,6 +10,19 @@ export class Refusal extends Error {
   }
 }
 
+/** So that the next load may ask before it knows who is there. */
+function remember(session) {
+  if (session) localStorage.setItem("logged-in", "yes");
+  else localStorage.removeItem("logged-in");
+}
+
+/** The answer that `start.js` asked for before the modules were there; each once. */
+function takeEarly(path) {
+  const answer = window.askedEarly?.get(path) ?? null;
+  window.askedEarly?.delete(path);
+  return answer;
+}
+
 export class Api {
   session = null; // who is logged in, and what they may do
 
@@ -37,17 +50,21 @@ export class Api {
     } catch (error) {
       if (error.status !== 401) throw error;
       this.session = null;
+      window.askedEarly?.clear();
     }
+    remember(this.session);
     return this.session;
   }
 
   async logIn(name, password) {
     this.session = await this.post("/api/session", { name, password });
+    remember(this.session);
   }
 
   async logOut() {
     await this.#ask("DELETE", "/api/session");
     this.session = null;
+    remember(null);
   }
 
   async #ask(method, path, body) {
@@ -56,7 +73,7 @@ export class Api {
     if (method !== "GET" && this.session?.csrf_token) headers["X-CSRF-Token"] = this.session.csrf_token;
     let response;
     try {
-      response = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal: AbortSignal.timeout(ANSWER_MS_MAX) });
+      response = await (method === "GET" ? takeEarly(path) : null) ?? await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal: AbortSignal.timeout(ANSWER_MS_MAX) });
     } catch (error) {
       throw new Refusal(0, { detail: error.name === "TimeoutError" ? `no answer within ${ANSWER_MS_MAX / 1000} s` : "the dashboard's server does not answer" });
     }

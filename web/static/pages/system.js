@@ -1,12 +1,16 @@
-// How the machinery is: processes, workers, queues, the rate budget, buffers, open questions, alerts, this page's connection.
+// How the machinery is: health, processes, workers, queues, the rate budget, buffers, open questions, alerts, this page's connection.
 
 import { facts, fill, h, known, unknown } from "../lib/dom.js";
-import { age, duration, exact, moment, title, words } from "../lib/format.js";
+import { age, duration, exact, lapse, moment, title, words } from "../lib/format.js";
 import { track } from "../ui/gauges.js";
 import { toldBy } from "../ui/provenance.js";
 
 const RELOAD_MS = 4000;
 const TONES = { OK: "good", DEGRADED: "wait", CRITICAL: "bad", ready: "good", running: "good", starting: "wait", restarting: "wait" };
+const WIDE = [
+  ["health", "Health"],
+  ["processes", "Processes"],
+];
 const BLOCKS = [
   ["alerts", "Open alerts"],
   ["attempts", "Unresolved attempts"],
@@ -26,7 +30,7 @@ export function mount(app) {
   const told = toldBy();
   const overall = h("span", { class: "badge" });
   const panels = Object.fromEntries(
-    [["processes", "Processes"], ...BLOCKS].map(([name, text]) => {
+    [...WIDE, ...BLOCKS].map(([name, text]) => {
       const source = toldBy();
       const body = h("div", { class: "body", id: `system-${name}` });
       return [name, { body, source, element: h("section", { class: "panel" }, h("header", null, h("h2", null, text), h("span", { class: "grow" }), source.element), body) }];
@@ -37,7 +41,7 @@ export function mount(app) {
     "div",
     { class: "stack" },
     h("div", { class: "head" }, h("h1", null, "System"), overall, h("span", { class: "grow" }), told.element),
-    panels.processes.element,
+    WIDE.map(([name]) => panels[name].element),
     h("div", { class: "half" }, BLOCKS.map(([name]) => panels[name].element)),
     h("section", { class: "panel" }, h("header", null, h("h2", null, "This page's connection")), connection),
   );
@@ -87,6 +91,9 @@ function overallOf(answer) {
   const alerts = answer.alerts?.items;
   const worst = alerts?.find((each) => each.status === "CRITICAL") ?? alerts?.[0];
   if (worst) return [TONES[worst.status], `${worst.status}: ${words(worst.component)}`];
+  const health = answer.health?.status;
+  if (health && health !== "OK") return [TONES[health], health];
+  if (!health) return ["wait", "HEALTH NOT KNOWN"];
   if (!alerts || answer.processes?.ready !== true) return ["wait", alerts ? "NOT READY" : "ALERTS NOT KNOWN"];
   return ["good", "OK"];
 }
@@ -97,7 +104,24 @@ function component(name, status, tone, cause) {
   return h("div", { class: `component tone-${tone || "unknown"}` }, h("div", { class: "row" }, h("span", { class: "name" }, name), h("span", { class: "status" }, words(status).toUpperCase())), cause ? h("span", { class: "cause" }, cause) : null);
 }
 
+/** A component of the health matrix: its status, why, how long the check took and how old what it saw is. */
+function judged({ component: name, status, cause, because_of: because, latency_ms: latency, age_seconds: seconds }) {
+  return h(
+    "div",
+    { class: `component tone-${TONES[status] ?? "unknown"}`, role: "listitem" },
+    h("div", { class: "row" }, h("span", { class: "name" }, title(name)), h("span", { class: "status" }, status)),
+    cause ? h("span", { class: "cause" }, because ? `${cause}; because of ${words(because)}` : cause) : null,
+    h(
+      "div",
+      { class: "row measured" },
+      h("span", { title: "How long the check took" }, known(latency) ? lapse(latency) : unknown("the check was not timed")),
+      h("span", { title: "How old the fact behind it is" }, known(seconds) ? age(seconds) : "asked now"),
+    ),
+  );
+}
+
 const MAKERS = {
+  health: (block) => (block.components ? h("div", { class: "matrix", role: "list", "aria-label": "Health of every component" }, block.components.map(judged)) : missing(block)),
   processes: (block) =>
     block.items
       ? h("div", { class: "matrix" }, block.items.map((each) => component(each.name, each.state, TONES[each.state] ?? "bad", [known(each.pid) ? `pid ${each.pid}` : "no process", each.restarts ? `${each.restarts} restarts` : null, each.reason].filter(Boolean).join(", "))))

@@ -5,12 +5,20 @@ import { h } from "../lib/dom.js";
 const SECONDS_SHOWN_MS = 900_000;
 let loading = null;
 
+/** The figures of the page are there; a library as large as all else together does not hold them up. */
+function figuresShown() {
+  if (performance.getEntriesByName("figures").length) return Promise.resolve();
+  return new Promise((resolve) => addEventListener("figures", resolve, { once: true }));
+}
+
 /** The library, or null when the set-up could not install it: then the server sends an empty module. */
 function library() {
-  loading ??= import("/packages/lightweight-charts.js").then(
-    (found) => (found.createChart ? found : null),
-    () => null,
-  );
+  loading ??= figuresShown()
+    .then(() => import("/packages/lightweight-charts.js"))
+    .then(
+      (found) => (found.createChart ? found : null),
+      () => null,
+    );
   return loading;
 }
 
@@ -62,9 +70,9 @@ export function timeChart(label) {
 
   async function show(lines, why) {
     latest = [lines, why];
-    const charts = await library();
-    if (latest[0] !== lines) return;
     const isEmpty = !lines.some((line) => line.points.length > 1);
+    const charts = isEmpty && !chart ? true : await library();
+    if (latest[0] !== lines) return;
     nothing.textContent = !charts ? "Charts are not available: their library is not installed. ./qt up tries again when it starts." : isEmpty ? why : "";
     nothing.hidden = Boolean(charts) && !isEmpty;
     if (!charts || isEmpty) {
