@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -24,7 +24,7 @@ from app.domain.policy import Policy, PolicyVersion
 from app.domain.positions import Position
 from app.domain.protection.levels import Guard
 from app.domain.protection.orders import ProtectiveOrder
-from app.domain.reconciliation import Difference, Pass
+from app.domain.reconciliation import Course, Difference, Pass, PositionMark
 from app.domain.regimes import MarketRegime
 from app.domain.results import Closing
 from app.domain.signals import Side, Signal, SignalEvent, SignalState, StoredSignal
@@ -181,8 +181,8 @@ class OrderRepository(Protocol):
         """Orders with `executed_quantity > booked_quantity`."""
         ...
 
-    def busy_symbols(self) -> frozenset[str]:
-        """Symbols with an open attempt or an execution whose fills are not booked yet."""
+    def unsettled_symbols(self, *, begun_until: datetime) -> frozenset[str]:
+        """Symbols with an attempt begun until then that is open, or of an order whose fills are not all booked."""
         ...
 
     def last_entry_at(self, symbol: str, side: Side) -> datetime | None:
@@ -238,6 +238,31 @@ class LedgerRepository(Protocol):
         ...
 
     def last_trade_id(self, symbol: str) -> int | None: ...
+
+    def recently_traded(self, within: timedelta, *, limit: int) -> Sequence[str]:
+        """Symbols of the fills that are no older than this before the newest of all, in the order of their names."""
+        ...
+
+    def position_marks(self, *, lag: timedelta) -> Mapping[str, PositionMark]:
+        """Every position that was ever held, by symbol, and its newest trade that is older by `lag` than the newest."""
+        ...
+
+    def fills_since(self, symbol: str, trade_id: int, *, limit: int) -> Sequence[Fill]:
+        """The newest booked fills from this trade on."""
+        ...
+
+    def position_course(self, symbol: str, *, since: int, fills_max: int) -> Course | None:
+        """What the position was after the trade `since` and after each later one, seen in one moment; None when more
+        than `fills_max` have been booked since."""
+        ...
+
+    def wallet_mark(self, asset: str, *, before: datetime) -> int:
+        """The wallet's newest line that was booked before, or the opening balance; 0 when there is neither."""
+        ...
+
+    def wallet_course(self, asset: str, *, since: int) -> Course:
+        """What the balance may have been since the line `since`, seen in one moment."""
+        ...
 
     def post(self, *, fill: Fill, lines: Sequence[Any], now: datetime) -> None:
         """Book the double-entry lines of a fill (`app.domain.ledger.Line`); they sum to zero per asset."""

@@ -1,18 +1,30 @@
-"""Reconcile: compare our books with the exchange's, adopt what is missing, and stop when two passes explain nothing."""
+"""Reconcile: compare our books with the exchange's, adopt what is missing, and stop when two passes explain nothing.
+
+Nothing has to be quiet: an answer is compared with every figure that our books had around its moment (see
+`app.domain.reconciliation`), and once more a pass later, when every trade up to that moment is known.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 import structlog
 
 from app.domain import ledger
 from app.domain.fills import FillSource
-from app.domain.money import plain
-from app.domain.reconciliation import WALLET, Difference, at_rest, compare, lasting
+from app.domain.money import ZERO, plain
+from app.domain.reconciliation import (
+    WALLET,
+    Course,
+    Difference,
+    Pass,
+    PositionMark,
+    Reading,
+    compare,
+    lasting,
+)
 from app.domain.triggers.ledger_mismatch import read_lasting_differences
 from app.ports import Clock, Exchange, ExchangeIncome, ExchangeTrade, Lane, RateBudget, UnitOfWork, UnitOfWorkFactory
 from app.services.book_fills import BookFills
@@ -38,7 +50,13 @@ SETTLEMENT_ASSET = "USDT"
 SYSTEM = "reconciliation"
 WAITS_AT_MOST = timedelta(seconds=20)  # a third of the time after which the last comparison counts as none
 PASS_GAP = timedelta(seconds=2)
-EVERYTHING = "*"  # no symbol: something moved that only the wallet shows
+# How far an answer of the exchange about positions or the account may lie behind what it told us elsewhere.
+ANSWER_LAG = timedelta(seconds=5)
+TRADED_LATELY = timedelta(seconds=60)
+SYMBOLS_MAX = 50
+FILLS_MAX = 5_000  # of one symbol since the moment of an answer; above that the answer says too little
+
+Compared = Sequence[tuple[Difference, Course]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +74,19 @@ class Reconcile:
     trip: TripEss
 
     def __call__(self) -> Sequence[Difference]:
-        """What differs after everything missing was adopted; empty when the books agree, or without budget to look."""
+        """What our books do not explain after everything missing was adopted; empty without budget to look."""
         if not self._take_budget(LOOK_WEIGHT):
             return []
-        before = self._our_books()
-        their_positions = {each.symbol: each.quantity for each in self.exchange.positions()}
-        their_wallet = self.exchange.account().wallet_balance
-        ours = self._our_books()
-        found = ours.compared_with(their_positions, their_wallet)
-        if found:
-            if not self._adopt(found):
-                return found  # not all that may explain it was looked at: nothing is concluded
-            ours = self._our_books()
-            found = ours.compared_with(their_positions, their_wallet)
-        # The exchange answered for a moment that lies between the two: what changed meanwhile says nothing.
-        moving = before.busy | ours.busy | before.changed_until(ours)
-        found = at_rest(found, moving=moving)
-        self._conclude(found)
-        return found
+        previous, readings = self._read()
+        earlier = [] if previous is None else [each.reading for each in previous.differences]
+        current, confirmed = self._compare(readings), self._compare(earlier)
+        if current or confirmed:
+            if not self._adopt(current, confirmed):
+                return [difference for difference, _ in current]  # not all that may explain it was looked at
+            current = self._compare([difference.reading for difference, _ in current])
+            confirmed = self._compare([difference.reading for difference, _ in confirmed])
+        self._conclude(previous, confirmed, current)
+        return [difference for difference, _ in current]
 
     def _take_budget(self, weight: int) -> bool:
         """It can wait, so the reserve is not touched; until it has waited for so long that the stop would not know."""
@@ -85,28 +98,73 @@ class Reconcile:
             return False
         return self.budget.acquire(weight=weight, orders=0, lane=Lane.BOOKS) is None
 
-    def _our_books(self) -> _Books:
+    def _read(self) -> tuple[Pass | None, Sequence[Reading]]:
+        """The pass before, and what the exchange says of every figure that is not what our books had when we asked."""
+        now = self.clock.now()
         with self.unit_of_work() as uow:
-            return _Books(
-                positions={each.symbol: each.quantity for each in uow.ledger.positions() if each.quantity},
-                wallet=None if uow.ledger.is_untouched() else uow.ledger.balance(ledger.WALLET, SETTLEMENT_ASSET),
-                busy=uow.orders.busy_symbols(),
-            )
+            previous = uow.control.last_reconciliation()
+            marks = uow.ledger.position_marks(lag=ANSWER_LAG)
+            is_open = not uow.ledger.is_untouched()
+            line = uow.ledger.wallet_mark(SETTLEMENT_ASSET, before=now - ANSWER_LAG)
+        positions = {each.symbol: each.quantity for each in self.exchange.positions()}
+        wallet = self.exchange.account().wallet_balance
+        flat = PositionMark(quantity=ZERO, since=0)
+        readings = [
+            Reading(subject=f"position:{symbol}", theirs=theirs, since=mark.since)
+            for symbol in sorted({*marks, *positions})
+            if (theirs := positions.get(symbol, ZERO)) != (mark := marks.get(symbol, flat)).quantity
+        ]
+        if is_open:
+            readings.append(Reading(subject=WALLET, theirs=wallet, since=line))
+        return previous, readings
 
-    def _adopt(self, found: Sequence[Difference]) -> bool:
+    def _compare(self, readings: Sequence[Reading]) -> Compared:
+        """Those that our books, as they are now, do not explain."""
+        found = []
+        for reading in readings:
+            course = self._course(reading)
+            difference = None if course is None else compare(reading, course)
+            if course is not None and difference is not None:
+                found.append((difference, course))
+        return found
+
+    def _course(self, reading: Reading) -> Course | None:
+        with self.unit_of_work() as uow:
+            if reading.symbol is None:
+                return uow.ledger.wallet_course(SETTLEMENT_ASSET, since=reading.since)
+            course = uow.ledger.position_course(reading.symbol, since=reading.since, fills_max=FILLS_MAX)
+        if course is None:
+            log.warning("too_many_fills_to_compare", symbol=reading.symbol, fills_max=FILLS_MAX)
+        return course
+
+    def _adopt(self, current: Compared, confirmed: Compared) -> bool:
         """Book trades and income that we have not heard of; never a figure that no record of the exchange carries.
 
         False when there was no budget to look at all of it.
         """
+        since: dict[str, int] = {}
+        for each, _ in (*current, *confirmed):
+            if each.symbol is not None:
+                since[each.symbol] = min(each.since, since.get(each.symbol, each.since))
+        money_lasts = any(each.subject == WALLET for each, _ in confirmed)
+        if money_lasts:
+            # Trades that we never heard of may have left a position as it was, but not the wallet.
+            with self.unit_of_work() as uow:
+                recent = uow.ledger.recently_traded(TRADED_LATELY, limit=SYMBOLS_MAX)
+            since = dict.fromkeys(recent, 0) | since
         looked = True
-        for difference in found:
-            if difference.symbol is not None:
-                looked &= self._adopt_trades(difference.symbol)
-            elif difference.subject == WALLET:
-                looked &= self._adopt_income()
+        for symbol in sorted(since):
+            looked &= self._adopt_trades(symbol, since=since[symbol])
+        # Trades that are on their way change the wallet too: income costs much to ask for, and waits for a second look.
+        if money_lasts or (any(each.subject == WALLET for each, _ in current) and not self._is_busy()):
+            looked &= self._adopt_income()
         return looked
 
-    def _adopt_trades(self, symbol: str) -> bool:
+    def _is_busy(self) -> bool:
+        with self.unit_of_work() as uow:
+            return bool(uow.orders.unsettled_symbols(begun_until=self.clock.now()))
+
+    def _adopt_trades(self, symbol: str, *, since: int) -> bool:
         with self.unit_of_work() as uow:
             last = uow.ledger.last_trade_id(symbol)
         # The newest page closes a hole anywhere in it; older ones are read on from the last trade we know.
@@ -115,16 +173,25 @@ class Reconcile:
             if not self._take_budget(TRADES_WEIGHT):
                 return False
             trades = self.exchange.trades(symbol, from_id=start, limit=TRADES_PAGE)
-            for trade in self._since_opening(trades):
+            for trade in self._since_opening(self._not_in_the_books(trades)):
                 self.book([fill_of(trade, source=FillSource.RECONCILIATION)])
             if len(trades) < TRADES_PAGE:
                 return True
             if start is None:
                 # A full newest page: what is missing may be older than all of it.
-                start = (last or 0) + 1
+                start = (since or last or 0) + 1
             else:
                 start = trades[-1].trade_id + 1
         return True
+
+    def _not_in_the_books(self, trades: Sequence[ExchangeTrade]) -> Sequence[ExchangeTrade]:
+        """Those that are missing, or that no order of ours has been given yet."""
+        if not trades:
+            return []
+        with self.unit_of_work() as uow:
+            booked = uow.ledger.fills_since(trades[0].symbol, trades[0].trade_id, limit=FILLS_MAX)
+        whole = {fill.trade_id for fill in booked if fill.order_id is not None}
+        return [trade for trade in trades if trade.trade_id not in whole]
 
     def _since_opening(self, trades: Sequence[ExchangeTrade]) -> Sequence[ExchangeTrade]:
         """Those that the opening balance and the opening positions do not hold already; our own always count."""
@@ -173,13 +240,15 @@ class Reconcile:
         opened_at = uow.ledger.opened_at()
         return opened_at is None or row.at <= opened_at
 
-    def _conclude(self, found: Sequence[Difference]) -> None:
+    def _conclude(self, previous: Pass | None, confirmed: Compared, current: Compared) -> None:
         now = self.clock.now()
+        found = [difference for difference, _ in current]
         with self.unit_of_work() as uow:
-            previous = uow.control.last_reconciliation()
-            if previous is not None and now - previous.at < PASS_GAP:
+            newest = uow.control.last_reconciliation()
+            if newest is not None and (newest != previous or now - newest.at < PASS_GAP):
                 return  # the stream's gap and beat asked at the same time: one moment is no second witness
-            unexplained = lasting(previous, found)
+            unsettled = frozenset() if previous is None else uow.orders.unsettled_symbols(begun_until=previous.at)
+            unexplained = lasting(confirmed, current, unsettled=unsettled)
             uow.control.add_reconciliation(found, now=now)
             uow.commit()
         if found:
@@ -189,31 +258,6 @@ class Reconcile:
             detail = {"readings": readings_as_json([reading])}
             reason = f"{reading.trigger}: {reading.numbers['differences']}"
             self.trip(actor=SYSTEM, reason=reason, automatic=True, detail=detail)
-
-
-@dataclass(frozen=True, slots=True)
-class _Books:
-    """Our side at one moment."""
-
-    positions: Mapping[str, Decimal]
-    wallet: Decimal | None
-    busy: frozenset[str]
-
-    def compared_with(self, their_positions: Mapping[str, Decimal], their_wallet: Decimal) -> Sequence[Difference]:
-        return compare(
-            our_positions=self.positions,
-            their_positions=their_positions,
-            our_wallet=self.wallet,
-            their_wallet=their_wallet,
-        )
-
-    def changed_until(self, later: _Books) -> frozenset[str]:
-        """Symbols whose position changed; `EVERYTHING` when only the wallet did."""
-        symbols = {*self.positions, *later.positions}
-        changed = {symbol for symbol in symbols if self.positions.get(symbol) != later.positions.get(symbol)}
-        if self.wallet != later.wallet:
-            changed.add(EVERYTHING)
-        return frozenset(changed)
 
 
 def _as_text(difference: Difference) -> str:

@@ -185,7 +185,7 @@ def test_amounts_keep_every_digit(begin: UnitOfWorkFactory) -> None:
 
 
 def test_the_newest_reconciliation_is_the_one_that_counts(begin: UnitOfWorkFactory) -> None:
-    seen = Difference(subject="wallet", ours=D("10.00000001"), theirs=D(9))
+    seen = Difference(subject="wallet", ours=D("10.00000001"), theirs=D(9), since=7)
     with begin() as uow:
         assert uow.control.last_reconciliation() is None
         uow.control.add_reconciliation([seen], now=NOW)

@@ -10,6 +10,7 @@ import pytest
 
 from app.domain.ledger import adoption_entry, fill_entry, funding_entry
 from app.domain.orders import OrderPurpose, OrderState
+from app.domain.reconciliation import PositionMark, position_course, wallet_course
 from app.domain.signals import Side
 from app.ports import (
     ConstraintViolatedError,
@@ -102,6 +103,57 @@ def test_the_lines_of_a_fill_are_booked_once_and_summed_exactly(begin: UnitOfWor
         uow.ledger.post(fill=fill(trade_id=3), lines=[], now=NOW)
         with pytest.raises(ConstraintViolatedError):
             uow.ledger.post(fill=first, lines=fill_entry(first).lines, now=NOW)
+
+
+def test_the_course_of_a_position_is_what_it_was_after_each_of_its_newest_trades(begin: UnitOfWorkFactory) -> None:
+    with begin() as uow:
+        assert uow.ledger.position_course("BTCUSDT", since=0, fills_max=5) == position_course(D(0), newest_first=[])
+        uow.ledger.save_position(position(quantity=D("0.5")))
+        assert uow.ledger.position_course("BTCUSDT", since=0, fills_max=5) == position_course(D("0.5"), newest_first=[])
+        for number, side in ((3, Side.BUY), (1, Side.BUY), (2, Side.SELL)):
+            uow.ledger.add_fill(fill(trade_id=number, side=side, quantity=D(number)))
+        uow.ledger.add_fill(fill(trade_id=9, symbol="ETHUSDT"))
+        found = uow.ledger.position_course("BTCUSDT", since=1, fills_max=2)
+        assert found == position_course(D("0.5"), newest_first=[D(3), D(-2)])
+        assert [low for low, _ in found.spans] == [D("-2.5"), D("-0.5"), D("0.5")]
+        assert uow.ledger.position_course("BTCUSDT", since=0, fills_max=2) is None
+        assert [each.trade_id for each in uow.ledger.fills_since("BTCUSDT", 2, limit=5)] == [3, 2]
+        assert [each.trade_id for each in uow.ledger.fills_since("BTCUSDT", 1, limit=2)] == [3, 2]
+
+
+def test_a_position_is_marked_at_its_newest_trade_that_is_old_enough(begin: UnitOfWorkFactory) -> None:
+    with begin() as uow:
+        uow.ledger.save_position(position())
+        uow.ledger.save_position(position("ETHUSDT", quantity=D(0)))
+        uow.ledger.save_position(position("XRPUSDT"))
+        for number, seconds in ((1, 0), (2, 10), (3, 15), (4, 20)):
+            uow.ledger.add_fill(fill(trade_id=number, traded_at=later(seconds)))
+        uow.ledger.add_fill(fill(trade_id=7, symbol="ETHUSDT", traded_at=later(-60)))
+        assert uow.ledger.position_marks(lag=timedelta(seconds=5)) == {
+            "BTCUSDT": PositionMark(quantity=D("-0.25"), since=3),
+            "ETHUSDT": PositionMark(quantity=D(0), since=0),
+            "XRPUSDT": PositionMark(quantity=D("-0.25"), since=0),
+        }
+        assert list(uow.ledger.recently_traded(timedelta(seconds=80), limit=5)) == ["BTCUSDT", "ETHUSDT"]
+        assert list(uow.ledger.recently_traded(timedelta(seconds=80), limit=1)) == ["BTCUSDT"]
+        assert list(uow.ledger.recently_traded(timedelta(seconds=60), limit=5)) == ["BTCUSDT"]
+
+
+def test_the_course_of_the_wallet_reaches_over_all_that_its_newest_lines_moved(begin: UnitOfWorkFactory) -> None:
+    with begin() as uow:
+        assert uow.ledger.wallet_mark("USDT", before=NOW) == 0
+        assert uow.ledger.wallet_course("USDT", since=0) == wallet_course(D(0), gained=D(0), lost=D(0))
+        uow.ledger.post_entry(adoption_entry(name="opening", asset="USDT", amount=D(100)), now=NOW)
+        opening = uow.ledger.wallet_mark("USDT", before=later(-5))
+        assert opening == uow.ledger.wallet_mark("USDT", before=later(1)) > 0
+        for number, amount in ((1, D(-3)), (2, D(5)), (3, D(-1))):
+            entry = funding_entry(symbol="BTCUSDT", transaction_id=number, asset="USDT", amount=amount)
+            uow.ledger.post_entry(entry, now=later(10 * number))
+        assert uow.ledger.wallet_course("USDT", since=opening) == wallet_course(D(101), gained=D(5), lost=D(-4))
+        first = uow.ledger.wallet_mark("USDT", before=later(20))
+        assert uow.ledger.wallet_course("USDT", since=first) == wallet_course(D(101), gained=D(5), lost=D(-1))
+        newest = uow.ledger.wallet_mark("USDT", before=later(99))
+        assert uow.ledger.wallet_course("USDT", since=newest).spans == [(D(101), D(101))]
 
 
 def test_the_account_is_unknown_until_the_exchange_has_told(begin: UnitOfWorkFactory) -> None:

@@ -233,20 +233,22 @@ def test_orders_are_paged_newest_first_in_plain_json(begin: UnitOfWorkFactory) -
     assert (item["state"], item["purpose"], item["ended_at"]) == ("SUBMITTED", "ENTRY", None)
 
 
-def test_symbols_are_busy_while_an_answer_or_a_booking_is_missing(begin: UnitOfWorkFactory) -> None:
+def test_symbols_are_unsettled_while_an_answer_or_a_booking_of_then_is_missing(begin: UnitOfWorkFactory) -> None:
     asked = order(None)
     ended = order(None, symbol="ADAUSDT", state=OrderState.FILLED, executed_quantity=D("0.5"), booked_quantity=D("0.5"))
     unbooked = order(None, symbol="ETHUSDT", state=OrderState.FILLED, executed_quantity=D("0.5"))
     with begin() as uow:
-        assert uow.orders.busy_symbols() == frozenset()
+        assert uow.orders.unsettled_symbols(begun_until=later(9)) == frozenset()
         for each, state in [
             (asked, AttemptState.UNKNOWN),
             (ended, AttemptState.FILLED),
             (unbooked, AttemptState.FILLED),
         ]:
             uow.orders.add(each)
-            uow.orders.add_attempt(attempt(each, state=state))
-        assert uow.orders.busy_symbols() == {"BTCUSDT", "ETHUSDT"}
+            uow.orders.add_attempt(attempt(each, state=state, begun_at=later(5 if each is unbooked else 0)))
+        assert uow.orders.unsettled_symbols(begun_until=later(5)) == {"BTCUSDT", "ETHUSDT"}
+        assert uow.orders.unsettled_symbols(begun_until=later(4)) == {"BTCUSDT"}
+        assert uow.orders.unsettled_symbols(begun_until=later(-1)) == frozenset()
 
 
 def test_trouble_is_counted_since_a_moment_and_never_forgotten_by_its_end(begin: UnitOfWorkFactory) -> None:

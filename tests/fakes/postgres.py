@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from types import TracebackType
 from typing import Any, TypeVar
@@ -25,7 +25,7 @@ from app.domain.ess import EmergencyStop, EssState
 from app.domain.events import Event
 from app.domain.exposure import Exposure
 from app.domain.fills import Fill
-from app.domain.ledger import Entry, Line
+from app.domain.ledger import WALLET, Entry, Line
 from app.domain.market import AccountSnapshot, SymbolRules
 from app.domain.money import ZERO, exactly
 from app.domain.orders import Attempt, AttemptState, Order, OrderPurpose, OrderState
@@ -33,7 +33,7 @@ from app.domain.policy import Policy, PolicyVersion
 from app.domain.positions import Position
 from app.domain.protection.levels import Guard
 from app.domain.protection.orders import ProtectiveOrder
-from app.domain.reconciliation import Difference, Pass
+from app.domain.reconciliation import Course, Difference, Pass, PositionMark, position_course, wallet_course
 from app.domain.regimes import MarketRegime
 from app.domain.results import Closing
 from app.domain.signals import SIGNAL_TRANSITIONS, Side, Signal, SignalEvent, SignalState, StoredSignal
@@ -74,7 +74,8 @@ class _State:
     attempts: dict[str, Attempt] = field(default_factory=dict)
     fills: dict[tuple[str, int], Fill] = field(default_factory=dict)
     positions: dict[str, Position] = field(default_factory=dict)
-    lines: dict[tuple[str, str, str], Decimal] = field(default_factory=dict)
+    lines: dict[tuple[str, str, str], Decimal] = field(default_factory=dict)  # in the order of their booking
+    lines_at: dict[tuple[str, str, str], datetime] = field(default_factory=dict)
     account: AccountSnapshot | None = None
     equity: dict[datetime, tuple[Decimal, Decimal, Decimal]] = field(default_factory=dict)
     ess: EmergencyStop | None = None
@@ -448,11 +449,13 @@ class FakeOrders:
     def unbooked(self, *, limit: int) -> Sequence[Order]:
         return self._oldest(lambda order: order.executed_quantity > order.booked_quantity, limit)
 
-    def busy_symbols(self) -> frozenset[str]:
+    def unsettled_symbols(self, *, begun_until: datetime) -> frozenset[str]:
         state = self._tables.state
+        unbooked = {key for key, each in state.orders.items() if each.executed_quantity > each.booked_quantity}
         return frozenset(
-            {each.symbol for each in state.attempts.values() if each.state.is_open}
-            | {each.symbol for each in state.orders.values() if each.executed_quantity > each.booked_quantity}
+            each.symbol
+            for each in state.attempts.values()
+            if each.begun_at <= begun_until and (each.state.is_open or each.order_id in unbooked)
         )
 
     def last_entry_at(self, symbol: str, side: Side) -> datetime | None:
@@ -587,12 +590,62 @@ class FakeLedger:
     def last_trade_id(self, symbol: str) -> int | None:
         return max((number for of_symbol, number in self._tables.state.fills if of_symbol == symbol), default=None)
 
+    def recently_traded(self, within: timedelta, *, limit: int) -> Sequence[str]:
+        fills = self._tables.state.fills.values()
+        newest = max((each.traded_at for each in fills), default=None)
+        return sorted({each.symbol for each in fills if newest is not None and each.traded_at >= newest - within})[
+            :limit
+        ]
+
+    def position_marks(self, *, lag: timedelta) -> Mapping[str, PositionMark]:
+        marks = {}
+        for symbol, position in self._tables.state.positions.items():
+            newest_first = self.fills_since(symbol, 0, limit=len(self._tables.state.fills))
+            older = (each for each in newest_first if each.traded_at <= newest_first[0].traded_at - lag)
+            since = next((each.trade_id for each in older), 0)
+            marks[symbol] = PositionMark(quantity=position.quantity, since=since)
+        return marks
+
+    def fills_since(self, symbol: str, trade_id: int, *, limit: int) -> Sequence[Fill]:
+        found = [
+            each
+            for (of_symbol, number), each in sorted(self._tables.state.fills.items(), reverse=True)
+            if of_symbol == symbol and number >= trade_id
+        ]
+        return found[:limit]
+
+    def position_course(self, symbol: str, *, since: int, fills_max: int) -> Course | None:
+        newest_first = self.fills_since(symbol, since + 1, limit=fills_max + 1)
+        if len(newest_first) > fills_max:
+            return None
+        position = self._tables.state.positions.get(symbol)
+        changes = [each.quantity * each.side.sign for each in newest_first]
+        return position_course(ZERO if position is None else position.quantity, newest_first=changes)
+
+    def wallet_mark(self, asset: str, *, before: datetime) -> int:
+        of_wallet = self._wallet_lines(asset)
+        opening = min((number for number, _ in of_wallet), default=0)
+        return max((number for number, key in of_wallet if self._tables.state.lines_at[key] < before), default=opening)
+
+    def wallet_course(self, asset: str, *, since: int) -> Course:
+        newest = [self._tables.state.lines[key] for number, key in self._wallet_lines(asset) if number > since]
+        return wallet_course(
+            self.balance(WALLET, asset),
+            gained=sum((each for each in newest if each > ZERO), ZERO),
+            lost=sum((each for each in newest if each < ZERO), ZERO),
+        )
+
+    def _wallet_lines(self, asset: str) -> list[tuple[int, tuple[str, str, str]]]:
+        lines = enumerate(self._tables.state.lines, start=1)
+        return [(number, key) for number, key in lines if key[1:] == (WALLET, asset)]
+
     def post(self, *, fill: Fill, lines: Sequence[Line], now: datetime) -> None:
         for line in lines:
             key = (f"fill:{fill.symbol}:{fill.trade_id}", line.account, line.asset)
             if key in self._tables.state.lines:
                 raise self._tables.refuse(ConstraintViolatedError(f"booked before: {key}"))
             self._tables.state.lines[key] = line.amount
+            self._tables.state.lines_at[key] = now
 
     def post_entry(self, entry: Entry, *, now: datetime) -> bool:
         if any(name == entry.name for name, _, _ in self._tables.state.lines):
@@ -601,6 +654,7 @@ class FakeLedger:
             self._tables.state.opened_at = now
         for line in entry.lines:
             self._tables.state.lines[entry.name, line.account, line.asset] = line.amount
+            self._tables.state.lines_at[entry.name, line.account, line.asset] = now
         return bool(entry.lines)
 
     def opened_at(self) -> datetime | None:

@@ -206,7 +206,13 @@ class PostgresControl(ControlRepository):
     def add_reconciliation(self, differences: Sequence[Difference], *, now: datetime) -> None:
         """Remember what a pass saw; only the newest `RECONCILIATIONS_KEPT` are kept."""
         rows = [
-            {"subject": each.subject, "ours": plain(each.ours), "theirs": plain(each.theirs)} for each in differences
+            {
+                "subject": each.subject,
+                "ours": plain(each.ours),
+                "theirs": plain(each.theirs),
+                "since": each.since,
+            }
+            for each in differences
         ]
         self._transaction.run(_ADD_RECONCILIATION, {"at": now, "differences": rows})
         self._transaction.run(_FORGET_RECONCILIATIONS)
@@ -217,7 +223,12 @@ class PostgresControl(ControlRepository):
         if row is None:
             return None
         differences = [
-            Difference(subject=each["subject"], ours=parse_decimal(each["ours"]), theirs=parse_decimal(each["theirs"]))
+            Difference(
+                subject=each["subject"],
+                ours=parse_decimal(each["ours"]),
+                theirs=parse_decimal(each["theirs"]),
+                since=each.get("since", 0),  # rows of older versions do not say
+            )
             for each in row.differences
         ]
         return Pass(at=row.at, differences=differences)

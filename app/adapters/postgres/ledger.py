@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -26,11 +26,12 @@ from app.adapters.postgres.tables import (
 from app.adapters.postgres.transaction import Row, Transaction
 from app.domain.exposure import Exposure
 from app.domain.fills import Fill, FillSource
-from app.domain.ledger import Entry
+from app.domain.ledger import WALLET, Entry
 from app.domain.market import AccountSnapshot
 from app.domain.money import ZERO, exactly
 from app.domain.orders import OrderPurpose
 from app.domain.positions import Position
+from app.domain.reconciliation import Course, PositionMark, position_course, wallet_course
 from app.domain.results import Closing
 from app.domain.signals import Side
 from app.ports import LedgerRepository
@@ -108,11 +109,53 @@ _NEWEST_CLOSINGS = (
     .order_by(sa.desc("at"), _NEWEST_FILLS.c.exchange_order_id.desc())
     .limit(sa.bindparam("limit", type_=sa.Integer))
 )
+_TRADE_ID = sa.bindparam("from_trade_id", type_=fills.c.trade_id.type)
+_FILLS_SINCE = (
+    sa.select(fills)
+    .where(fills.c.symbol == _SYMBOL, fills.c.trade_id >= _TRADE_ID)
+    .order_by(fills.c.trade_id.desc())
+    .limit(sa.bindparam("limit", type_=sa.Integer))
+)
+_newest_of_all = fills.alias("newest_of_all")
+_RECENTLY_TRADED = (
+    sa.select(fills.c.symbol)
+    .distinct()
+    .where(
+        fills.c.traded_at
+        >= sa.select(sa.func.max(_newest_of_all.c.traded_at)).scalar_subquery()
+        - sa.bindparam("within", type_=sa.Interval)
+    )
+    .order_by(fills.c.symbol)
+    .limit(sa.bindparam("limit", type_=sa.Integer))
+)
 _LAST_TRADE_ID = sa.select(sa.func.max(fills.c.trade_id)).where(fills.c.symbol == _SYMBOL)
 _BALANCE = sa.select(sa.func.coalesce(sa.func.sum(ledger_lines.c.amount), ZERO)).where(
     ledger_lines.c.account == sa.bindparam("of_account", type_=sa.Text),
     ledger_lines.c.asset == sa.bindparam("of_asset", type_=sa.Text),
 )
+_LINE_ID = sa.bindparam("after_line_id", type_=ledger_lines.c.line_id.type)
+_of_account = (
+    ledger_lines.c.account == sa.bindparam("of_account", type_=sa.Text),
+    ledger_lines.c.asset == sa.bindparam("of_asset", type_=sa.Text),
+)
+# From the newest backwards: what was booked in the last seconds is passed, and the first older line is it.
+_LINE_BEFORE = (
+    sa.select(ledger_lines.c.line_id)
+    .where(*_of_account, ledger_lines.c.at < _MOMENT)
+    .order_by(ledger_lines.c.line_id.desc())
+    .limit(1)
+)
+_OPENING_LINE = sa.select(sa.func.min(ledger_lines.c.line_id)).where(*_of_account)
+# The whole balance from its index, the newest lines from the primary key; one statement sees one state of both.
+_NEWEST_LINES = sa.select(ledger_lines.c.amount).where(*_of_account, ledger_lines.c.line_id > _LINE_ID).cte("newest")
+_GAINED_AND_LOST = sa.select(
+    sa.select(sa.func.coalesce(sa.func.sum(ledger_lines.c.amount), ZERO))
+    .where(*_of_account)
+    .scalar_subquery()
+    .label("balance"),
+    sa.func.coalesce(sa.func.sum(_NEWEST_LINES.c.amount).filter(_NEWEST_LINES.c.amount > ZERO), ZERO).label("gained"),
+    sa.func.coalesce(sa.func.sum(_NEWEST_LINES.c.amount).filter(_NEWEST_LINES.c.amount < ZERO), ZERO).label("lost"),
+).select_from(_NEWEST_LINES)
 _ACCOUNT = sa.select(account).where(account.c.id == sa.literal_column(str(ACCOUNT_ID)))
 # Every decision queues here: one that stands still must not keep the others out.
 _LOCK_ACCOUNT = _ACCOUNT.add_columns(limit_idling().label("idle_limit")).with_for_update()
@@ -175,7 +218,51 @@ def _held_and_reserved() -> sa.Executable:
     return sa.union_all(held, reserved)
 
 
+def _position_marks() -> sa.Executable:
+    newest, older = fills.alias("newest"), fills.alias("older")
+    newest_at = (
+        sa.select(newest.c.traded_at)
+        .where(newest.c.symbol == positions.c.symbol)
+        .order_by(newest.c.trade_id.desc())
+        .limit(1)
+        .correlate(positions)
+        .scalar_subquery()
+    )
+    since = (
+        sa.select(older.c.trade_id)
+        .where(
+            older.c.symbol == positions.c.symbol,
+            older.c.traded_at <= newest_at - sa.bindparam("lag", type_=sa.Interval),
+        )
+        .order_by(older.c.trade_id.desc())
+        .limit(1)
+        .correlate(positions)
+        .scalar_subquery()
+    )
+    return sa.select(positions.c.symbol, positions.c.quantity, sa.func.coalesce(since, 0).label("since"))
+
+
+def _position_course() -> sa.Executable:
+    """The position beside each of its newest trades, of one moment: one statement sees one state of both tables."""
+    newest = (
+        sa.select(fills.c.trade_id, fills.c.side, fills.c.quantity)
+        .where(fills.c.symbol == _SYMBOL, fills.c.trade_id >= _TRADE_ID)
+        .order_by(fills.c.trade_id.desc())
+        .limit(sa.bindparam("limit", type_=sa.Integer))
+        .subquery("newest")
+    )
+    sign = sa.case((newest.c.side == sa.literal_column(f"'{Side.BUY.value}'"), 1), else_=-1)
+    return (
+        sa.select(positions.c.quantity.label("held"), newest.c.trade_id, (sign * newest.c.quantity).label("change"))
+        .select_from(positions.outerjoin(newest, sa.true()))
+        .where(positions.c.symbol == _SYMBOL)
+        .order_by(newest.c.trade_id.desc())
+    )
+
+
 _INSERT_LINES = _insert_lines()
+_POSITION_MARKS = _position_marks()
+_POSITION_COURSE = _position_course()
 _HAS_ENTRY = sa.select(sa.exists().where(ledger_lines.c.entry == sa.bindparam("of_entry", type_=sa.Text)))
 _IS_UNTOUCHED = sa.select(
     sa.not_(sa.exists().where(ledger_lines.c.line_id.is_not(None)))
@@ -239,6 +326,43 @@ class PostgresLedger(LedgerRepository):
     def last_trade_id(self, symbol: str) -> int | None:
         found: int | None = self._transaction.value(_LAST_TRADE_ID, {"of_symbol": symbol})
         return found
+
+    def recently_traded(self, within: timedelta, *, limit: int) -> Sequence[str]:
+        """Symbols of the fills that are no older than this before the newest of all, in the order of their names."""
+        rows = self._transaction.rows(_RECENTLY_TRADED, {"within": within, "limit": limit})
+        return [row.symbol for row in rows]
+
+    def position_marks(self, *, lag: timedelta) -> Mapping[str, PositionMark]:
+        """Every position that was ever held, by symbol, and its newest trade that is older by `lag` than the newest."""
+        rows = self._transaction.rows(_POSITION_MARKS, {"lag": lag})
+        return {row.symbol: PositionMark(quantity=row.quantity, since=row.since) for row in rows}
+
+    def fills_since(self, symbol: str, trade_id: int, *, limit: int) -> Sequence[Fill]:
+        """The newest booked fills from this trade on, newest first."""
+        rows = self._transaction.rows(_FILLS_SINCE, {"of_symbol": symbol, "from_trade_id": trade_id, "limit": limit})
+        return [fill_from_row(row) for row in rows]
+
+    def position_course(self, symbol: str, *, since: int, fills_max: int) -> Course | None:
+        """What the position was after the trade `since` and after each later one, seen in one moment; None when more
+        than `fills_max` have been booked since."""
+        given = {"of_symbol": symbol, "from_trade_id": since + 1, "limit": fills_max + 1}
+        rows = self._transaction.rows(_POSITION_COURSE, given)
+        changes = [row.change for row in rows if row.trade_id is not None]
+        if len(changes) > fills_max:
+            return None
+        return position_course(rows[0].held if rows else ZERO, newest_first=changes)
+
+    def wallet_mark(self, asset: str, *, before: datetime) -> int:
+        """The wallet's newest line that was booked before, or the opening balance; 0 when there is neither."""
+        given = {"of_account": WALLET, "of_asset": asset}
+        line = self._transaction.value(_LINE_BEFORE, given | {"moment": before})
+        return int(line or self._transaction.value(_OPENING_LINE, given) or 0)
+
+    def wallet_course(self, asset: str, *, since: int) -> Course:
+        """What the balance may have been since the line `since`, seen in one moment."""
+        given = {"of_account": WALLET, "of_asset": asset, "after_line_id": since}
+        row = self._transaction.rows(_GAINED_AND_LOST, given)[0]
+        return wallet_course(row.balance, gained=row.gained, lost=row.lost)
 
     def post(self, *, fill: Fill, lines: Sequence[Any], now: datetime) -> None:
         """Book the lines of a fill under `fill:SYMBOL:TRADE_ID`; a second booking of the same is refused."""

@@ -98,8 +98,12 @@ _DUE_CHASES = (
     .order_by(orders.c.next_attempt_at, orders.c.sequence)
     .limit(_LIMIT)
 )
-_BUSY_SYMBOLS = sa.union(
-    sa.select(attempts.c.symbol).where(ATTEMPT_IS_OPEN), sa.select(orders.c.symbol).where(ORDER_IS_UNBOOKED)
+_UNSETTLED_SYMBOLS = sa.union(
+    sa.select(attempts.c.symbol).where(ATTEMPT_IS_OPEN, attempts.c.begun_at <= _MOMENT),
+    sa.select(orders.c.symbol).where(
+        ORDER_IS_UNBOOKED,
+        sa.exists().where(attempts.c.order_id == orders.c.order_id, attempts.c.begun_at <= _MOMENT),
+    ),
 )
 _UNBOOKED = sa.select(orders).where(ORDER_IS_UNBOOKED).order_by(orders.c.created_at, orders.c.sequence).limit(_LIMIT)
 _LAST_ENTRY_AT = (
@@ -219,9 +223,9 @@ class PostgresOrders(OrderRepository):
         """Orders with `executed_quantity > booked_quantity`, oldest first."""
         return [order_from_row(row) for row in self._transaction.rows(_UNBOOKED, {"limit": limit})]
 
-    def busy_symbols(self) -> frozenset[str]:
-        """Symbols with an open attempt or an execution whose fills are not booked yet."""
-        return frozenset(row.symbol for row in self._transaction.rows(_BUSY_SYMBOLS))
+    def unsettled_symbols(self, *, begun_until: datetime) -> frozenset[str]:
+        """Symbols with an attempt begun until then that is open, or of an order whose fills are not all booked."""
+        return frozenset(row.symbol for row in self._transaction.rows(_UNSETTLED_SYMBOLS, {"moment": begun_until}))
 
     def last_entry_at(self, symbol: str, side: Side) -> datetime | None:
         found: datetime | None = self._transaction.value(_LAST_ENTRY_AT, {"symbol": symbol, "side": side.value})
