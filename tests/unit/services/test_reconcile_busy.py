@@ -140,7 +140,7 @@ def busy(seed: int, *, lags: bool) -> Bustle:
 
 
 @pytest.mark.parametrize("lags", [False, True])
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(20))
 def test_trading_is_no_difference_whatever_comes_between_the_questions(seed: int, lags: bool) -> None:
     bustle = Bustle(seed, lags=lags)
     for _ in range(PASSES):
@@ -150,7 +150,7 @@ def test_trading_is_no_difference_whatever_comes_between_the_questions(seed: int
 
 
 @pytest.mark.parametrize("lags", [False, True])
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(10))
 def test_an_invented_position_of_a_symbol_that_never_rests_stops_trading(seed: int, lags: bool) -> None:
     bustle = busy(seed, lags=lags)
     bustle.invented["BTCUSDT"] = D("0.123")
@@ -174,7 +174,7 @@ def test_an_invented_difference_as_small_as_one_trade_is_found_too(seed: int) ->
 
 
 @pytest.mark.parametrize("lags", [False, True])
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(5))
 def test_money_that_is_missing_while_everything_trades_stops_trading(seed: int, lags: bool) -> None:
     bustle = busy(seed, lags=lags)
     bustle.lost = D(1)  # more than all that the wallet moves in some seconds
