@@ -29,6 +29,7 @@ from app.settings import Settings
 from tests.recovery.dooms import FATES, OwnTasks
 
 REAP_SECONDS = 0.02
+TTL_SECONDS = 600  # no signal of these tests may end by its age, however slow the machine is
 
 
 def signal_of(values: dict[str, Any]) -> Signal:
@@ -42,7 +43,7 @@ def signal_of(values: dict[str, Any]) -> Signal:
         strategy="recovery",
         generated_at=now,
         received_at=now,
-        expires_at=now + timedelta(seconds=float(values.get("ttl_seconds", 60))),
+        expires_at=now + timedelta(seconds=float(values.get("ttl_seconds", TTL_SECONDS))),
         reference_price=None,
         models={},
         correlation_id=f"c-{values['signal_id']}",
