@@ -35,6 +35,8 @@ class Round:
     orders: int = 0
     settle_seconds: float = 0.0
     problem: str | None = None
+    system: str = ""  # whose rounds add up
+    seconds: float = 0.0  # all of it
 
     @property
     def holds(self) -> bool:
