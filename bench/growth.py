@@ -17,6 +17,7 @@ from itertools import count
 from pathlib import Path
 
 import psycopg
+import redis
 
 from app.adapters.celery.task_queue import producer
 from app.adapters.postgres import migrate
@@ -172,8 +173,11 @@ def systems(bench: Bench, name: str, stocks: Mapping[int, Stock]) -> Iterator[Ma
             with psycopg.connect(url, autocommit=True) as connection:
                 for statement in FILL:
                     connection.execute(filled(statement, stock))
-            # Database 0 of the server belongs to the other sections.
-            found[size] = stack.enter_context(opened(bench.folder / database, url, bench.valkey.url(1 + index)))
+            # Database 0 belongs to the other sections; what a former system left in its window would be taken here.
+            redis_url = bench.valkey.url(1 + index)
+            with redis.Redis.from_url(redis_url) as client:
+                client.flushdb()
+            found[size] = stack.enter_context(opened(bench.folder / database, url, redis_url))
         yield found
 
 
