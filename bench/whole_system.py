@@ -45,6 +45,8 @@ ORDERS_PER_SECOND_MAX = 20.0  # 1,200 a minute
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "BNBUSDT", "XRPUSDT", "ADAUSDT", "DOGEUSDT", "LINKUSDT", "AVAXUSDT")
 # From here on something counts as full.
 FULL_SHARE = 0.9
+# A busy machine says something of the system only when the system is what keeps it busy.
+OWN_SHARE = 0.6
 
 _numbers = count()
 
@@ -69,7 +71,8 @@ class Seen:
     refused: Counter[str]
     states: Counter[str]
     orders: int
-    cores: Mapping[str, float]  # used by each process of the system, in cores
+    cores: Mapping[str, float]  # used by each process of the system and by the load, in cores
+    core_count: int
     samples: Samples
 
 
@@ -100,14 +103,14 @@ def told(seen: Seen) -> Iterator[Told]:
         what="window occupancy, samples over time",
         unit="signals",
         ours=Series("ours", seen.samples.window),
-        limit=Series("its size", [WINDOW_MAX]),
+        limit=Series("its size", [WINDOW_MAX] * len(seen.samples.window)),
     )
     yield Finding("What is full first", saturation(seen))
     yield Finding("Where the processors went", spending(seen))
 
 
 def saturation(seen: Seen) -> str:
-    """The first of: the order budget, the cores, the credit of dispatch, a queue, nothing."""
+    """The first of: the order budget, the cores, one process, the credit of dispatch, nothing."""
     orders_share = seen.orders / seen.seconds / ORDERS_PER_SECOND_MAX
     machine = statistics.median(seen.samples.machine) if seen.samples.machine else 0.0
     in_flight = _share(seen.samples.in_flight, IN_FLIGHT_MAX)
@@ -116,6 +119,8 @@ def saturation(seen: Seen) -> str:
     busiest, cores = max(seen.cores.items(), key=lambda each: each[1], default=("nobody", 0.0))
     if orders_share >= FULL_SHARE:
         first = f"the exchange's order budget ({orders_share:.0%} of {ORDERS_PER_SECOND_MAX:.0f} orders a second)"
+    elif machine >= FULL_SHARE and sum(seen.cores.values()) < OWN_SHARE * seen.core_count:
+        first = f"not to be told: the machine was {machine:.0%} busy, most of it with other things"
     elif machine >= FULL_SHARE:
         first = f"the machine's cores ({machine:.0%} busy; most by {busiest}: {cores:.2f} of a core)"
     elif cores >= FULL_SHARE:
@@ -207,6 +212,7 @@ def observe(arena: Arena, seconds: float) -> Seen:
         states=states_of(arena, run),
         orders=len(arena.ledger().ours()) - orders_before,
         cores=cores,
+        core_count=psutil.cpu_count() or 1,
         samples=samples,
     )
 

@@ -95,6 +95,7 @@ def seen(*, orders: int = 0, machine: float = 0.1, in_flight: int = 0, busiest: 
         states=Counter({"DROPPED": 9, "EXECUTED": 1}),
         orders=orders,
         cores={"web": busiest, "worker-orders": 0.05},
+        core_count=2,
         samples=Samples(
             window=[100] * 10, in_flight=[in_flight] * 10, queues={"orders": [0, 3]}, machine=[machine] * 10
         ),
@@ -106,6 +107,7 @@ def seen(*, orders: int = 0, machine: float = 0.1, in_flight: int = 0, busiest: 
     [
         ({"orders": 190, "machine": 1.0}, "the exchange's order budget (95%"),
         ({"machine": 0.95, "busiest": 1.2}, "the machine's cores (95% busy; most by web: 1.20 of a core)"),
+        ({"machine": 0.95, "busiest": 0.3}, "not to be told: the machine was 95% busy, most of it with other things"),
         ({"busiest": 0.95}, "one process, web"),
         ({"in_flight": 10}, "the credit of dispatch"),
         ({}, "nothing"),
