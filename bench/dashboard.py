@@ -6,6 +6,7 @@ Run: `./qt bench dashboard`. The real web process; clients in processes of their
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from bench.live_clients import P95_MS_MAX, STALLED_RATIO_MAX, STALLED_SHARE, Load, Round, Server, bench_servers, measure
 from bench.report.rows import Better, Curve, Point, Row, Series, Told, ours_at_most, ratio_at_most
@@ -15,11 +16,13 @@ CLIENTS = 200
 GROWTH = (2, 20)  # and CLIENTS
 SECONDS = 8.0
 QUICK_SECONDS = 4.0
+QUICK_WARM_SECONDS = 2.0
 
 
 def rows(bench: Bench) -> Iterator[Told]:
     """With one client in ten stalled, without, and a bare broadcast, in turn; then fewer clients."""
     seconds = QUICK_SECONDS if bench.quick else SECONDS
+    load_of = partial(Load, seconds=seconds, **({"warm_seconds": QUICK_WARM_SECONDS} if bench.quick else {}))
     stalled = CLIENTS // STALLED_SHARE
     readers = CLIENTS - stalled
     with bench_servers() as (server, raw, redis_url):
@@ -35,16 +38,16 @@ def rows(bench: Bench) -> Iterator[Told]:
 
         taken = bench.in_turn(
             {
-                "stalled": round_of("stalled", server, Load(readers=readers, stalled=stalled, seconds=seconds)),
-                "alone": round_of("alone", server, Load(readers=readers, seconds=seconds)),
-                "bare": round_of("bare", raw, Load(readers=readers, seconds=seconds)),
+                "stalled": round_of("stalled", server, load_of(readers=readers, stalled=stalled)),
+                "alone": round_of("alone", server, load_of(readers=readers)),
+                "bare": round_of("bare", raw, load_of(readers=readers)),
             },
             usual=3,
             quick=1,
             warm=0,
         )
         sizes = (GROWTH[-1],) if bench.quick else GROWTH
-        fewer = {size: measure(server, Load(readers=size, seconds=seconds), redis_url) for size in sizes}
+        fewer = {size: measure(server, load_of(readers=size), redis_url) for size in sizes}
     yield from told(taken, seen, stalled)
     grown = {**{size: [one] for size, one in fewer.items()}, readers: seen["alone"]}
     yield Curve(

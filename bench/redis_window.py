@@ -74,7 +74,7 @@ def size_name(size: int) -> str:
 
 
 def offers(how_many: int) -> list[Offer]:
-    """Every second one better than all before it, the others worse than any: half evict, half are dropped.
+    """Every fourth one better than all before it, the others worse than any: as in the flood that `whole` measures.
 
     The same at every size of the window; of random ones a large window would take in more than a small one.
     """
@@ -82,7 +82,7 @@ def offers(how_many: int) -> list[Offer]:
     return [
         Offer(
             signal_id=f"signal-{number:012d}",
-            confidence=Decimal(number) / 10**9 if number % 2 else Decimal(0),
+            confidence=Decimal(number) / 10**9 if number % 4 == 0 else Decimal(0),
             received_at=NOW,
             expires_at=NOW + timedelta(seconds=30),
         )
@@ -93,7 +93,7 @@ def offers(how_many: int) -> list[Offer]:
 def offering(link: RedisLink, size: int, batch: int) -> Callable[[], float]:
     """A full window, as in the flood that it is made for."""
     window = RedisAdmissionWindow(link, capacity=size, prefix=f"bench:{{window-{size}-{batch}}}")
-    for _ in range(-(-2 * size // 500)):
+    for _ in range(-(-4 * size // 500)):
         window.offer(offers(500), now=NOW)
 
     def measure() -> float:

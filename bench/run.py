@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -16,6 +18,7 @@ from typing import Any
 import httpx
 import psycopg
 import redis
+import structlog
 
 from app.adapters.embedded.postgres import PostgresCluster
 from app.adapters.embedded.valkey import ValkeyServer
@@ -141,6 +144,7 @@ def run(
     """Measure and report; nothing that was started runs afterwards."""
     sections = chosen(names)
     leave_callers_system()
+    log_to_stderr()
     at, where, began = machine.now_text(), machine.describe(), time.monotonic()
     told: dict[str, list[Told]] = {}
     with server_home("qt-bench-") as folder:
@@ -165,6 +169,14 @@ def leave_callers_system() -> None:
     for name in list(os.environ):
         if name.startswith("QT_") and name != "QT_TEST_DATA":
             del os.environ[name]
+
+
+def log_to_stderr() -> None:
+    """What parts of the product log while they are measured must not stand in the report on standard output."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 def measure(bench: Bench, name: str, rows: Callable[[], Iterable[Told]]) -> list[Told]:

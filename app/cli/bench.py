@@ -54,7 +54,7 @@ def command(
         for name, section in _bench("run").SECTIONS.items():
             click.echo(f"{name:<10} {section.what}")
         return
-    report = json.loads(stored.read_text()) if stored is not None else _measure(rows, quick, rounds)
+    report = _stored(stored) if stored is not None else _measure(rows, quick, rounds)
     if chart is not None:
         chart.write_text(_bench("report.chart").draw(report))
     if into_docs:
@@ -67,6 +67,13 @@ def command(
     else:
         _bench("report.table").print_report(report, _wide_console())
     sys.exit(_bench("report.document").exit_code(report))
+
+
+def _stored(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise CommandFailure(f"{path} is no report that --json printed: {error}") from error
 
 
 def _measure(rows: tuple[str, ...], quick: bool, rounds: int | None) -> Any:

@@ -73,6 +73,13 @@ def test_a_stored_report_is_shown_and_drawn_without_measuring(
     assert chart.read_text().startswith("<svg")
 
 
+def test_a_file_that_is_no_report_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text("2026 [warning] {}")
+    done = bench("--from", str(tmp_path / "report.json"))
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "is no report that --json printed" in done.stderr
+
+
 def test_an_unknown_row_is_one_line_and_exit_code_1() -> None:
     done = bench("windwo")
     assert (done.returncode, done.stdout) == (1, "")

@@ -9,10 +9,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import structlog
 
 from bench.peers import as_told, installed
 from bench.report.rows import Missing, Row, Series, Told, Verdict
-from bench.run import SECTIONS, Bench, UnknownRowError, chosen, leave_callers_system, measure
+from bench.run import SECTIONS, Bench, UnknownRowError, chosen, leave_callers_system, log_to_stderr, measure
 from bench.whole_system import Samples, Seen, saturation
 
 
@@ -64,6 +65,17 @@ def test_a_bench_never_works_on_the_callers_own_system(monkeypatch: pytest.Monke
     monkeypatch.setattr(os, "environ", {"QT_REDIS_URL": "redis://mine", "QT_TEST_DATA": "/data", "HOME": "/home"})
     leave_callers_system()
     assert os.environ == {"QT_TEST_DATA": "/data", "HOME": "/home"}
+
+
+def test_what_is_logged_while_measuring_never_stands_in_the_report(capsys: pytest.CaptureFixture[str]) -> None:
+    before = structlog.get_config()
+    try:
+        log_to_stderr()
+        structlog.get_logger("measured").warning("event_stream_mended")
+    finally:
+        structlog.configure(**before)
+    output, errors = capsys.readouterr()
+    assert (output, "event_stream_mended" in errors) == ("", True)
 
 
 def test_rounds_that_were_asked_for_are_taken(tmp_path: Path) -> None:
