@@ -18,6 +18,7 @@ MARGIN = 32
 LABEL_WIDTH = 430
 BAR_HEIGHT = 16
 BAR_STEP = 26
+TITLE_HEIGHT = 18
 PANEL_COLUMNS = 3
 PANEL_HEIGHT = 210
 COLOURS = ("#2563eb", "#d97706", "#059669", "#7c3aed")
@@ -115,15 +116,15 @@ def peers(report: Mapping[str, Any]) -> Iterator[tuple[float, str]]:
         bars = [(row["ours"], COLOURS[0]), *((each, QUIET) for each in limit), *((each, COLOURS[1]) for each in others)]
         most = max(each["median"] for each, _ in bars)
         drawn = text(MARGIN, 11, row["what"], size=12, weight=600)
-        drawn += text(MARGIN, 25, f"{row['unit']}, {row['better']} is better", size=11, fill=FAINT)
+        drawn += text(left, 11, f"{row['unit']}, {row['better']} is better", size=11, fill=FAINT)
         for number, (each, colour) in enumerate(bars):
-            top = number * (BAR_HEIGHT + 2)
+            top = TITLE_HEIGHT + number * (BAR_HEIGHT + 2)
             name = "Quantum Trader" if number == 0 else each["name"]
             drawn += text(left - 8, top + BAR_HEIGHT - 4, name, size=11, anchor="end")
             drawn += rectangle(left, top + 1, max(1.0, reach * each["median"] / most), BAR_HEIGHT - 4, colour)
             at = left + reach * each["median"] / most + 8
             drawn += text(at, top + BAR_HEIGHT - 4, figure(each["median"]), size=11, fill=FAINT)
-        yield max(34, len(bars) * (BAR_HEIGHT + 2)) + 14, drawn
+        yield TITLE_HEIGHT + len(bars) * (BAR_HEIGHT + 2) + 14, drawn
 
 
 def panel(curve: Mapping[str, Any], width: float) -> str:
