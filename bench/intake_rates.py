@@ -22,7 +22,6 @@ from bench.intake import (
     insert_rate,
     post,
 )
-
 from bench.report.rows import Better, Row, Series, Told, ours_at_least, ours_at_most
 from bench.run import Bench
 

@@ -20,6 +20,7 @@ from app.ports import (
     EventsUnavailableError,
     WindowUnavailableError,
 )
+from app.services.admit_together import IntakeCrowdedError
 from app.settings import Settings
 from web.answers import answer, encode
 from web.api import ROUTES
@@ -46,6 +47,8 @@ from web.shapes import ProblemDescription
 from web.tradingview import PATH as TRADINGVIEW_PATH
 from web.use_cases import UseCases
 
+log = structlog.get_logger("web")
+
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -58,6 +61,7 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+DEFAULT_HEADERS = {**SECURITY_HEADERS, "Cache-Control": "no-store"}
 
 
 # What follows is a secret.
@@ -168,12 +172,25 @@ def _answer_errors(app: Flask) -> None:
     @app.errorhandler(EventsUnavailableError)
     @app.errorhandler(BufferUnavailableError)
     def unavailable(error: Exception) -> Response:
-        what = AWAY[type(error)]
+        return try_again(
+            f"{AWAY[type(error)]} did not answer; nothing is known to have been done, and the same request may be sent"
+            " again",
+            error,
+        )
+
+    @app.errorhandler(IntakeCrowdedError)
+    def crowded(error: IntakeCrowdedError) -> Response:
+        return try_again(
+            "as many signals wait to be stored as may wait; nothing was stored, and the same request may be sent again",
+            error,
+        )
+
+    def try_again(detail: str, error: Exception) -> Response:
         g.cause = error
         return problem_response(
             ProblemError(
                 UNAVAILABLE,
-                f"{what} did not answer; nothing is known to have been done, and the same request may be sent again",
+                detail,
                 headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
                 members={"reason": type(error).__name__},
             )
@@ -205,9 +222,8 @@ def _watch_requests(app: Flask) -> None:
 
     @app.after_request
     def end(response: Response) -> Response:
-        for name, value in SECURITY_HEADERS.items():
-            response.headers.setdefault(name, value)
-        response.headers.setdefault("Cache-Control", "no-store")
+        given = {name.lower() for name, _ in response.headers}
+        response.headers.extend([each for each in DEFAULT_HEADERS.items() if each[0].lower() not in given])
         if not g.get("is_probe"):
             log_request(response.status_code)
         return response
@@ -223,7 +239,6 @@ def _path_to_log(path: str) -> str:
 
 def log_request(status: int) -> None:
     """The one line of a request, and its place in the metrics."""
-    log = structlog.get_logger("web")
     route = request.url_rule.rule if request.url_rule is not None else "none"
     HTTP_SECONDS.labels(route=route, status=str(status)).observe(time.perf_counter() - g.begun)
     problem: ProblemError | None = g.get("problem")

@@ -1,8 +1,8 @@
 """How gunicorn serves the web: one process, many threads; every limit and wait written out.
 
 One process, because the hub that feeds the dashboards and its history live in it: with two, two clients of one page
-would be fed from two clocks, and the limit of clients would double. Intake waits for Postgres, not for the
-interpreter, so threads serve it well; a machine that needs more runs a second web with its own port.
+would be fed from two clocks, and the limit of clients would double. What intake costs the interpreter is shared by all
+that arrive together (docs/decisions/0022); a machine that needs more runs a second web with its own port.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from app.ports import (
     UnitOfWorkFactory,
 )
 from app.services.acknowledge_trip import AcknowledgeTrip
-from app.services.admit_signals import AdmitSignals
+from app.services.admit_together import AdmitTogether
 from app.services.authenticate import Authenticator
 from app.services.book_fills import BookFills
 from app.services.chase_remainder import ChaseRemainder
@@ -84,7 +84,7 @@ class System:
     issue_token: IssueToken
     tokens: ManageTokens
     users: ManageUsers
-    admit_signals: AdmitSignals
+    admit_signals: AdmitTogether
     signal_spool: DurableBuffer[Signal]
     drain_spool: DrainSpool
     event_buffer: DurableBuffer[Event]

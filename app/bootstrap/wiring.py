@@ -53,6 +53,7 @@ from app.ports import (
 )
 from app.services.acknowledge_trip import AcknowledgeTrip
 from app.services.admit_signals import AdmitSignals
+from app.services.admit_together import AdmitTogether
 from app.services.authenticate import Authenticator
 from app.services.book_fills import BookFills
 from app.services.change_policy import ChangePolicy
@@ -220,6 +221,7 @@ def open_system(
         spool=signal_spool,
         on_spooled=lambda: draining.wake(),
     )
+    admit_together = AdmitTogether(admit)
     drain_spool = DrainSpool(signal_spool, admit)
     draining = UntilDone(drain_spool, name="drain-spool")
     reset = ResetEss(unit_of_work=unit_of_work, clock=clock)
@@ -293,7 +295,7 @@ def open_system(
         issue_token=IssueToken(unit_of_work=unit_of_work, clock=clock, random_text=random_text),
         tokens=ManageTokens(unit_of_work, clock),
         users=ManageUsers(unit_of_work=unit_of_work, clock=clock, passwords=passwords, random_text=random_text),
-        admit_signals=admit,
+        admit_signals=admit_together,
         signal_spool=signal_spool,
         drain_spool=drain_spool,
         event_buffer=event_buffer,
@@ -406,7 +408,7 @@ def open_system(
                 forget_session=sessions.forget,
             ),
             symbols=KnowSymbols(at_the_door, clock),
-            admit=admit,
+            admit=admit_together,
             trip=trip,
             reset=reset,
             switch=SwitchEss(unit_of_work=unit_of_work, clock=clock),

@@ -48,6 +48,24 @@ class Admission:
     evicted: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """Signals that a commit has dealt with, at `now`; `added` says of each whether it was new."""
+
+    signals: Sequence[Signal]
+    added: Sequence[bool]
+    now: datetime
+
+    @property
+    def timely(self) -> Sequence[Signal]:
+        """The new ones that still live."""
+        return [
+            signal
+            for signal, is_new in zip(self.signals, self.added, strict=True)
+            if is_new and signal.expires_at > self.now
+        ]
+
+
 @dataclass(frozen=True, slots=True)
 class AdmitSignals:
     """Use case of `POST /api/signals`. With Postgres away signals are spooled to this machine's disk; raises
@@ -66,14 +84,22 @@ class AdmitSignals:
         try:
             return self.store(signals)
         except DatabaseUnavailableError as error:
-            # Also when only the answer of a commit was lost: draining a signal that has its row changes nothing.
-            self.spool.append(signals)
-            self.on_spooled()
-            log.info("signals_spooled", count=len(signals), error=str(error))
-            return [Admission(signal_id=signal.signal_id, verdict=IntakeVerdict.SPOOLED) for signal in signals]
+            return self.put_aside(signals, str(error))
 
     def store(self, signals: Sequence[Signal]) -> Sequence[Admission]:
         """As a call, without the spool: `DatabaseUnavailableError` when nothing (or nothing known) was stored."""
+        return self.follow_up(self.write(signals))
+
+    def put_aside(self, signals: Sequence[Signal], why: str) -> Sequence[Admission]:
+        """Spool them. Right also when only the answer of a commit was lost: draining a signal that has its row changes
+        nothing. Raises `BufferUnavailableError`."""
+        self.spool.append(signals)
+        self.on_spooled()
+        log.info("signals_spooled", count=len(signals), error=why)
+        return [Admission(signal_id=signal.signal_id, verdict=IntakeVerdict.SPOOLED) for signal in signals]
+
+    def write(self, signals: Sequence[Signal]) -> Written:
+        """One transaction: durable when it returns. Anything raised but `DatabaseUnavailableError` stored nothing."""
         now = self.clock.now()
         with self.unit_of_work() as uow:
             added = uow.signals.add_many(signals)
@@ -84,15 +110,19 @@ class AdmitSignals:
             if over:
                 self._expire(uow, over, now)
             uow.commit()
-        timely = [signal for signal in fresh if signal.expires_at > now]
+        return Written(signals=signals, added=added, now=now)
+
+    def follow_up(self, written: Written) -> Sequence[Admission]:
+        """Rank what was written, hint the dispatcher, and say what became of each."""
+        timely = written.timely
         results = rank(timely, window=self.window, unit_of_work=self.unit_of_work, clock=self.clock)
         # With the window away there is nothing to dispatch, and the broker lives where the window lives.
         if any(result is not None for result in results):
             self._hint_dispatch()
         ranked = {signal.signal_id: result for signal, result in zip(timely, results, strict=True)}
         return [
-            _admission(signal, is_new, ranked.get(signal.signal_id), now)
-            for signal, is_new in zip(signals, added, strict=True)
+            _admission(signal, is_new, ranked.get(signal.signal_id), written.now)
+            for signal, is_new in zip(written.signals, written.added, strict=True)
         ]
 
     @staticmethod

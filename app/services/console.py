@@ -22,7 +22,8 @@ from app.ports import (
     Page,
     ReadModels,
 )
-from app.services.admit_signals import Admission, AdmitSignals
+from app.services.admit_signals import Admission
+from app.services.admit_together import AdmitTogether
 from app.services.authenticate import Authenticator, Principal
 from app.services.change_policy import ChangePolicy, Wish
 from app.services.know_symbols import KnowSymbols
@@ -56,7 +57,7 @@ class Console:
     sessions: Sessions
     login: LogIn
     symbols: KnowSymbols
-    admit: AdmitSignals
+    admit: AdmitTogether
     trip: TripEss
     reset: ResetEss
     switch: SwitchEss

@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
 from app.domain.signals import Side
+from app.services.admit_together import IntakeCrowdedError
 from tests.web.fakes import NOW, FakeSystem
 from web.json_body import parse_json
 from web.problems import PROBLEM_TYPES, ProblemError
@@ -362,6 +363,20 @@ def test_a_database_that_is_away_is_503_and_may_be_tried_again(client: FlaskClie
     document = assert_problem(response, 503, "unavailable")
     assert response.headers["Retry-After"] == "2"
     assert "10.1.2.3" not in json.dumps(document)
+
+
+def test_too_many_waiting_signals_are_503_with_the_reason(
+    client: FlaskClient, system: FakeSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crowded(_: object) -> None:
+        raise IntakeCrowdedError("waiting=10000, maximum=10000")
+
+    monkeypatch.setattr(system, "admit_signals", crowded)
+    response = post(client, a_signal())
+    document = assert_problem(response, 503, "unavailable")
+    assert document["reason"] == "IntakeCrowdedError"
+    assert "nothing was stored" in document["detail"]
+    assert response.headers["Retry-After"] == "2"
 
 
 def test_a_bug_of_ours_shows_nothing_of_itself(client: FlaskClient, system: FakeSystem) -> None:

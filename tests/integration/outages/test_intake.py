@@ -191,14 +191,16 @@ def test_with_both_servers_frozen_the_door_answers_in_time_and_keeps_its_promise
             broker.freeze()
             wait_until(lambda: door.verdicts["SPOOLED"] > PER_SECOND, seconds=30, what="both to be noticed")
             noticed_at = time.monotonic()
-            wait_answers(door, 4 * PER_SECOND)
+            # Answers to who came before are still on their way: only those who came after it count.
+            wait_until(
+                lambda: len(door.seconds_of(begun_after=noticed_at)) > 3 * PER_SECOND, seconds=60, what="later answers"
+            )
             noticed = door.seconds_of(begun_after=noticed_at)
             database.thaw()
             broker.thaw()
         wait_until(lambda: ended(door), seconds=30, what="every promise to be kept")
     # Who came before it was noticed waits for what Postgres may take; from then on nobody waits for anything.
     assert door.seconds_of(begun_after=0)[-1] < ANSWER_SECONDS_MAX + 3.0
-    assert len(noticed) > 3 * PER_SECOND
     assert noticed[len(noticed) // 2] < 0.1
     assert noticed[-1] < 1.5
     assert door.verdicts["SPOOLED"] > 3 * PER_SECOND
