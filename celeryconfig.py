@@ -37,6 +37,9 @@ if _has_rabbitmq:
     task_default_routing_key = Queue.DEFAULT.value
     # Quorum queues refuse a prefetch count for a whole channel: each consumer has its own, which stays as it is.
     worker_detect_quorum_queues = True
+    # After a lost connection Celery lowers the count and raises it again from the threads that end tasks, while its
+    # main thread does the same: two read from one socket, and neither hears until the server hangs up after 30 s.
+    worker_enable_prefetch_count_reduction = False
     # Queues of remote control and events expire by themselves. Not exclusive: a worker that was cut off comes back
     # before RabbitMQ has missed its old connection, and would find its own queue locked.
     control_queue_durable = True

@@ -7,6 +7,8 @@ from typing import Any
 from celery.app.amqp import AMQP
 from kombu.connection import Connection
 
+from app.adapters.celery.broker import is_rabbitmq
+
 RECONNECT_SECONDS_FIRST = 0.5
 RECONNECT_SECONDS_MAX = 1.0
 
@@ -36,3 +38,11 @@ class PromptAmqp(AMQP):  # type: ignore[misc]
 
     Connection = PromptConnection
     BrokerConnection = PromptConnection
+
+    def TaskConsumer(self, channel: Any, *arguments: Any, **more: Any) -> Any:
+        """On RabbitMQ a worker makes every queue, not its own alone: it binds them all to where delayed messages come
+        from, right afterwards, and one that is missing would fail that."""
+        if is_rabbitmq(self.app.conf.broker_url):
+            for queue in self.queues.values():
+                queue(channel.default_channel).declare()
+        return super().TaskConsumer(channel, *arguments, **more)

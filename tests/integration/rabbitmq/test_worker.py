@@ -11,6 +11,7 @@ import pytest
 from kombu import pools
 
 import celeryconfig
+from app.adapters.celery.queue_lengths import RabbitQueueLengths
 from app.adapters.celery.task_queue import CeleryTaskQueue, producer
 from tests.support.noting_worker import THREADS, NotingWorker
 from tests.support.rabbitmq import START_SECONDS_MAX, Rabbit, rabbit_server, rabbitmq
@@ -20,6 +21,16 @@ pytestmark = [pytest.mark.integration, pytest.mark.rabbitmq, rabbitmq, pytest.ma
 
 MESSAGES = 80  # ten times as many as a worker may hold at once
 RUN_SECONDS_MAX = 60.0
+BACK_SECONDS_MAX = 15.0  # a connection that two threads read from was found dead by the server, after 30 s
+
+
+def waiting(rabbit: Rabbit) -> int:
+    """Messages of the queue that nobody has taken."""
+    lengths = RabbitQueueLengths(rabbit.url)
+    try:
+        return lengths.waiting()["default"]
+    finally:
+        lengths.close()
 
 
 @pytest.fixture
@@ -76,6 +87,10 @@ def test_a_worker_keeps_up_waits_whole_seconds_and_is_back_after_its_broker_was_
         (ran_at,) = [at for number, at in worker.ran() if number == 1_000]
         assert ran_at - began >= 0.9
 
+        # Every thread is at work when the broker goes, and ends while it is away: those messages come again.
+        for number in range(3_000, 3_000 + THREADS):
+            assert hints.send("signals.dispatch", number=number, seconds=2.0)
+        wait_until(lambda: waiting(rabbit) == 0, seconds=RUN_SECONDS_MAX, what="every thread to be at work")
         rabbit.kill()
         assert not hints.send("signals.dispatch", number=-1)
         rabbit.start_again()
@@ -83,8 +98,15 @@ def test_a_worker_keeps_up_waits_whole_seconds_and_is_back_after_its_broker_was_
         for number in range(2_000, 2_000 + THREADS):
             send(number)
         wait_until(all_ran, seconds=RUN_SECONDS_MAX, what="messages to be run after the broker came back")
-        back = min(at for number, at in worker.ran() if number >= 2_000)
+        back = min(at for number, at in worker.ran() if 2_000 <= number < 3_000)
         print(f"RabbitMQ {rabbit.version}: the worker was back after {back - answers_at:.1f} s")
+        wait_until(
+            lambda: len([number for number, _ in worker.ran() if number >= 2_000]) >= 2 * THREADS,
+            seconds=RUN_SECONDS_MAX,
+            what="what was cut off to be run again",
+        )
+        assert max(at for number, at in worker.ran() if 2_000 <= number < 3_000) - answers_at < BACK_SECONDS_MAX
+        assert "Failed to bind queue" not in worker.log.read_text(), "delayed messages would not come through"
     except AssertionError:
         print(worker.log.read_text()[-4_000:])
         raise
