@@ -13,6 +13,8 @@ from app.services.admit_signals import Admission, AdmitSignals
 
 GROUP_SIGNALS_MAX = 500  # one statement and one run of the window's script take as many
 WAITING_SIGNALS_MAX = 10_000
+# A request of so many has little to gain from company, and would keep others waiting: it does not stand in line.
+ALONE_SIGNALS_MIN = 100
 # As long as the door may wait for Postgres before it is taken to be away; later arrivals are not sent after them.
 GROUP_SECONDS_MAX = 1.0
 WAIT_SECONDS_MAX = 2.0
@@ -54,12 +56,14 @@ class AdmitTogether:
         *,
         group_signals_max: int = GROUP_SIGNALS_MAX,
         waiting_signals_max: int = WAITING_SIGNALS_MAX,
+        alone_signals_min: int = ALONE_SIGNALS_MIN,
         wait_seconds_max: float = WAIT_SECONDS_MAX,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._admit = admit
         self._group_signals_max = group_signals_max
         self._waiting_signals_max = waiting_signals_max
+        self._alone_signals_min = alone_signals_min
         self._wait_seconds_max = wait_seconds_max
         self._monotonic = monotonic
         self._lock = threading.Lock()
@@ -70,6 +74,8 @@ class AdmitTogether:
 
     def __call__(self, signals: Sequence[Signal]) -> Sequence[Admission]:
         """Store and rank; answers in the order given. Durable when it returns."""
+        if len(signals) >= self._alone_signals_min:
+            return self._admit(signals)
         turn = self._join(signals)
         if turn is None:
             return self._admit.put_aside(signals, "a group of signals is taking long")

@@ -138,6 +138,18 @@ def test_a_group_is_no_larger_than_one_statement_takes_and_nobody_is_torn_apart(
         assert [len(group) for group in doorway.groups] == [1, 3, 3, 3, 3]
 
 
+def test_a_large_request_does_not_stand_in_line() -> None:
+    with Doorway(alone_signals_min=5) as doorway:
+        doorway.hold_up(doorway.signal("first"))
+        large = doorway.send(*(doorway.signal(f"large-{number}") for number in range(5)))
+        assert doorway._entered.acquire(timeout=SECONDS_MAX)  # at the database while the group is still there
+        assert doorway.together._waiting_signals == 0
+        small = doorway.send(doorway.signal("small"))
+        doorway.wait_for_line(1)
+        assert not large.done()
+        assert not small.done()
+
+
 def test_a_request_larger_than_a_group_still_gets_its_turn() -> None:
     with Doorway(group_signals_max=2) as doorway:
         admissions = doorway.together([doorway.signal(f"s{index}") for index in range(5)])
