@@ -268,8 +268,8 @@ class Dashboard(Witness):
         self.events += frame["count"]
         self.dropped += frame["dropped"]
         counted = frame["count"] + frame["dropped"]
-        # The first frame of all begins wherever the stream stands, and so does the first event of a stream that had none
-        # (0): numbers are moments, so nothing is missing before it.
+        # The first frame of all begins wherever the stream stands, and so does the first event of a stream that had
+        # none (0): numbers are moments, so nothing is missing before it.
         if self._last and frame["last_seq"] - self._last != counted:
             self.untold.append(f"from {self._last} to {frame['last_seq']} only {counted} were accounted for")
         self._last = frame["last_seq"]

@@ -61,7 +61,7 @@ def start_worker(arena: Arena, name: str) -> Worker:
     """One more process on the arena's Redis and Postgres, as another machine would run it."""
     freeze_file, ready_file = arena.state / f"{name}.freeze", arena.state / f"{name}.ready"
     ready_file.unlink(missing_ok=True)
-    connection = {f"QT_{key.upper()}": value for key, value in arena.connection.items()}
+    connection = {f"QT_{key.upper()}": value for key, value in arena.connection.items() if value is not None}
     with (arena.state / f"{name}.log").open("ab") as log:
         process = subprocess.Popen(
             [

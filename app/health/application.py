@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import structlog
 from flask import Flask, Response
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -17,18 +18,23 @@ from app.health.alarm import Alarm
 from app.health.metrics import metrics_registry
 from app.health.watch import Watch
 
+log = structlog.get_logger(__name__)
+
 
 class HealthService:
     """The watch and the alarm of one process."""
 
     def __init__(self, system: System, checks: Mapping[str, Check]) -> None:
         self.system = system
+        self._components = list(checks)
         self.alarm = Alarm(system)
         self.watch = Watch(system, checks, DEPENDS_ON, on_findings=self.alarm.follow)
 
     def start(self) -> None:
         self.alarm.start()
         self.watch.start()
+        # While nothing is wrong it has nothing else to say: this line tells from when on silence is good news.
+        log.info("health_watches", components=self._components)
 
     def stop(self) -> None:
         self.watch.stop()

@@ -80,7 +80,9 @@ class CeleryTaskQueue:
 
 def producer() -> Celery:
     """A Celery application that only publishes (for processes that run no tasks)."""
-    application = Celery("quantum-trader")
+    # Whoever runs a task checks its arguments. Tasks are shared by all applications of a process, so that otherwise it
+    # would depend on what else was imported whether they are checked here.
+    application = Celery("quantum-trader", strict_typing=False)
     application.config_from_object("celeryconfig")
     # A worker may wait for its broker; whoever answers a request may not: the row is durable, the hint can wait.
     application.conf.broker_transport_options = impatient_options(

@@ -140,7 +140,12 @@ class Keeping:
 
 def test_the_service_tells_the_cause_raises_one_alert_for_it_and_clears_it(patients: dict[str, Patient]) -> None:
     keeping, channel = Keeping(), FakeChannel()
-    system: Any = SimpleNamespace(clock=SystemClock(), keep_alerts=keeping, alert_channels=[channel])
+    system: Any = SimpleNamespace(
+        clock=SystemClock(),
+        keep_alerts=keeping,
+        alert_channels=[channel],
+        settings=SimpleNamespace(metrics_dir=None),
+    )
     service = HealthService(system, patients)
     service.start()
     client = create_app(service).test_client()
