@@ -374,10 +374,21 @@ def test_everything_can_be_reached_and_done_by_keyboard(page: Page) -> None:
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog")).to_contain_text("executed")
     page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)  # the keys are the page's again
     page.keyboard.press("/")
     page.keyboard.type("nothing like it")
     expect(page.get_by_role("table", name="Signals")).to_contain_text("No signal like that")
     assert unreachable_controls(page) == []
+
+
+def test_a_chart_that_was_left_is_drawn_no_more(page: Page) -> None:
+    """Whatever it throws is a complaint of the page, which fails the test."""
+    expect(page.get_by_role("img", name="Equity over time").locator("canvas").first).to_be_visible()
+    page.keyboard.press("2")
+    expect(page.get_by_role("heading", name="Signals")).to_be_focused()
+    for scheme in ("light", "dark"):
+        page.keyboard.press("t")
+        expect(page.locator("html")).to_have_attribute("data-theme", scheme)
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("dark", 1440), ("light", 1440), ("dark", 390), ("light", 390)])

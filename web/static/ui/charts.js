@@ -37,7 +37,7 @@ export function timeChart(label) {
   let chart = null;
   let drawn = [];
   let shape = "";
-  let latest = null;
+  let latest = null; // what is to be seen; null once the page was left
 
   const theme = () => ({
     // The mark of its makers stands in the page's foot: the one drawn by the library needs an inline style.
@@ -72,7 +72,7 @@ export function timeChart(label) {
     latest = [lines, why];
     const isEmpty = !lines.some((line) => line.points.length > 1);
     const charts = isEmpty && !chart ? true : await library();
-    if (latest[0] !== lines) return;
+    if (latest?.[0] !== lines) return; // something newer was shown, or the page was left, while the library came
     nothing.textContent = !charts ? "Charts are not available: their library is not installed. ./qt up tries again when it starts." : isEmpty ? why : "";
     nothing.hidden = Boolean(charts) && !isEmpty;
     if (!charts || isEmpty) {
@@ -93,8 +93,17 @@ export function timeChart(label) {
     chart.timeScale().fitContent();
   }
 
-  addEventListener("themechange", () => latest && show([...latest[0]], latest[1]));
-  return { element: box, show, remove: () => chart?.remove() };
+  const repaint = () => latest && show([...latest[0]], latest[1]);
+  addEventListener("themechange", repaint);
+
+  function remove() {
+    removeEventListener("themechange", repaint);
+    latest = null;
+    chart?.remove();
+    chart = null;
+  }
+
+  return { element: box, show, remove };
 }
 
 function rgba(stroke, alpha) {
