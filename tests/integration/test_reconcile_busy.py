@@ -24,7 +24,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 BUSY = "BTCUSDT"
 QUIET_PASSES = 6
-FOUND_WITHIN = 8  # passes
+# A difference as small as one trade passes for a trade in every second pass or so, and two in a row have to see it:
+# the median is 5 passes, and one run in a thousand needs more than these.
+FOUND_WITHIN = 40
 PASS_SECONDS_MAX = 30.0
 ORDERS_MAX = 2_000
 
