@@ -23,6 +23,7 @@ import psycopg
 from app.adapters.postgres import migrate
 from app.chaos.arena import Arena, open_arena
 from app.chaos.books import Books
+from app.chaos.look import look_until_rest
 from app.chaos.promises import check_promises
 from app.domain.events import EventType
 from app.domain.signals import SignalState
@@ -261,7 +262,9 @@ def claims(
     arena: Arena, rate: float, producers: Producers, record: Record, reader: StreamReader, group: GroupReader,
     dashboard: Dashboard, health: Health, outages: list[Outage],
 ) -> list[Claim]:  # fmt: skip
-    books = arena.books()
+    books, ledger, why = look_until_rest(arena.books, arena.ledger, seconds=SETTLE_SECONDS_MAX)
+    if why is not None:
+        raise TimeoutError(f"not at rest within {SETTLE_SECONDS_MAX:g} s: {why}")
     return [
         every_202_ends_once(producers, books),
         every_event_is_delivered(record, reader, "a reader"),
@@ -277,7 +280,7 @@ def claims(
         the_pace_was_kept(producers, rate),
         *(
             Claim(each.name, each.checked, each.violations)
-            for each in check_promises(books, arena.ledger(), promised_signals=list(producers.promised))
+            for each in check_promises(books, ledger, promised_signals=list(producers.promised))
         ),
     ]
 

@@ -31,6 +31,7 @@ from rich.table import Table
 
 from app.chaos.arena import Arena, ArenaError, open_arena
 from app.chaos.flood import Flood
+from app.chaos.look import look_until_rest
 from app.chaos.promises import Ledger, Promise, check_promises
 from app.chaos.schedule import EXCHANGE_FAULTS
 from bench.stop_cases import Case, Kind, case_of
@@ -320,12 +321,12 @@ def prove(
             except (BrokenError, ArenaError, httpx.HTTPError, KeyboardInterrupt) as error:
                 proof.problem = f"after {len(proof.trips)} trips: {error!r}"
             arena.heal_exchange()
-            restless = _come_to_rest(arena)
+            # The market goes on, and protective orders follow it: both records are of one moment, or judged wrongly.
+            books, ledger, restless = look_until_rest(arena.books, arena.ledger, seconds=REST_SECONDS_MAX)
         proof.problem = proof.problem or restless
-        ledger = arena.ledger()
         judge(proof.trips, ledger)
         if restless is None:
-            proof.promises = check_promises(arena.books(), ledger, promised_signals=prover.promised)
+            proof.promises = check_promises(books, ledger, promised_signals=prover.promised)
     proof.seconds = time.monotonic() - began
     proof.load = (load_before, psutil.getloadavg()[0])
     return proof
@@ -340,15 +341,6 @@ def _play(prover: Prover, case: Case, proof: Proof, tell: Callable[[str], None])
         proof.broken[case.number] = f"{case.kind}{' + flatten' if case.flatten else ''}: {error}"
         tell(f"case {case.number}: BROKEN: {proof.broken[case.number]}")
         prover.recover()
-
-
-def _come_to_rest(arena: Arena) -> str | None:
-    deadline = time.monotonic() + REST_SECONDS_MAX
-    while (why := arena.books().under_way()) is not None:
-        if time.monotonic() > deadline:
-            return f"not at rest {REST_SECONDS_MAX:g} s after the flood: {why}"
-        time.sleep(POLL_SECONDS)
-    return None
 
 
 def judge(trips: Sequence[Trip], ledger: Ledger) -> None:

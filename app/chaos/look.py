@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+
+import psycopg
 
 from app.chaos.books import Books
 from app.chaos.promises import Ledger
 from app.domain.reconciliation import WALLET_TOLERANCE
+
+LOOK_SECONDS = 0.2
 
 
 def look(read_books: Callable[[], Books], read_ledger: Callable[[], Ledger]) -> tuple[Books, Ledger, str | None]:
@@ -21,9 +26,36 @@ def look(read_books: Callable[[], Books], read_ledger: Callable[[], Ledger]) -> 
     return books, ledger, _unrest(before, books, ledger)
 
 
-def why_not_at_rest(read_books: Callable[[], Books], read_ledger: Callable[[], Ledger]) -> str | None:
-    """What is still under way; the exchange is asked only when nothing is here."""
-    return read_books().under_way() or look(read_books, read_ledger)[2]
+def look_until_rest(
+    read_books: Callable[[], Books],
+    read_ledger: Callable[[], Ledger],
+    *,
+    seconds: float,
+    tell: Callable[[str], None] = lambda _: None,
+) -> tuple[Books, Ledger, str | None]:
+    """Look until both records are at rest, `seconds` at most: the last look, which is the one to judge.
+
+    A look after one that found rest may find the next stop moved already. `tell` hears why there is no rest yet, each
+    reason once. `psycopg.OperationalError` when our record cannot be read at the end either.
+    """
+    deadline = time.monotonic() + seconds
+    told: str | None = None
+    while True:
+        is_last = time.monotonic() >= deadline
+        try:
+            why = read_books().under_way()
+            if why is None or is_last:  # the exchange is asked only when nothing is under way here
+                books, ledger, why = look(read_books, read_ledger)
+                if why is None or is_last:
+                    return books, ledger, why
+        except psycopg.OperationalError as error:
+            if is_last:
+                raise
+            why = f"our record cannot be read: {error}"
+        if why != told:
+            tell(f"not at rest yet: {why}")
+            told = why
+        time.sleep(LOOK_SECONDS)
 
 
 def _unrest(before: Ledger, books: Books, ledger: Ledger) -> str | None:

@@ -9,12 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import psycopg
-
 from app.chaos.arena import Arena
+from app.chaos.books import Books
 from app.chaos.flood import Flood
-from app.chaos.look import look, why_not_at_rest
-from app.chaos.promises import Promise, check_promises
+from app.chaos.look import look_until_rest
+from app.chaos.promises import Ledger, Promise, check_promises
 from app.chaos.schedule import Fault, draw
 
 SETTLE_SECONDS_MAX = 90.0
@@ -65,8 +64,7 @@ def play(arena: Arena, *, seed: int, seconds: float, per_second: float, tell: Ca
     result.hit = _hits(arena)
     arena.heal_exchange()
     result.promised_signals = len(flood.promised)
-    result.problem = _come_to_rest(arena, result, tell)
-    books, ledger, _ = look(arena.books, arena.ledger)
+    books, ledger, result.problem = _come_to_rest(arena, result, tell)
     result.orders = len(ledger.ours())
     result.promises = check_promises(books, ledger, promised_signals=flood.promised)
     if result.problem is None:
@@ -122,24 +120,20 @@ def _inject(arena: Arena, fault: Fault, thaws: list[threading.Timer]) -> bool:
     raise ValueError(f"no such fault: {fault.kind}")
 
 
-def _come_to_rest(arena: Arena, result: Round, tell: Callable[[str], None]) -> str | None:
-    """Wait until the system is ready again and nothing is under way; what it did not get done, if anything."""
+def _come_to_rest(arena: Arena, result: Round, tell: Callable[[str], None]) -> tuple[Books, Ledger, str | None]:
+    """Both records once the system is ready again and nothing is under way; and what it did not get done."""
     began = time.monotonic()
-    why: str | None = None
-    told: str | None = None
-    while time.monotonic() - began < SETTLE_SECONDS_MAX:
-        try:
-            why = arena.unready() or why_not_at_rest(arena.books, arena.ledger)
-        except psycopg.OperationalError as error:
-            why = f"our record cannot be read: {error}"
-        if why is None:
-            result.settle_seconds = time.monotonic() - began
-            return None
-        if why != told:
-            tell(f"not at rest after {time.monotonic() - began:.1f} s: {why}")
-            told = why
+    unready = arena.unready()
+    while unready is not None and time.monotonic() - began < SETTLE_SECONDS_MAX:
         time.sleep(LOOK_SECONDS)
-    return f"not at rest {SETTLE_SECONDS_MAX:g} s after the last fault: {why}"
+        unready = arena.unready()
+    left = SETTLE_SECONDS_MAX - (time.monotonic() - began)
+    books, ledger, why = look_until_rest(arena.books, arena.ledger, seconds=left, tell=tell)
+    why = unready or arena.unready() or why
+    if why is None:
+        result.settle_seconds = time.monotonic() - began
+        return books, ledger, None
+    return books, ledger, f"not at rest {SETTLE_SECONDS_MAX:g} s after the last fault: {why}"
 
 
 def _rearm(arena: Arena) -> str | None:

@@ -13,10 +13,9 @@ import httpx
 import orjson
 
 from app.chaos.books import Books, read_books
-from app.chaos.look import look, why_not_at_rest
+from app.chaos.look import look_until_rest
 from app.chaos.promises import Ledger, Promise, check_promises
 from tests.support.system import RunningSystem
-from tests.support.waiting import wait_until
 
 REST_SECONDS_MAX = 30.0
 
@@ -61,17 +60,14 @@ class Api:
 
     def wait_settled(self, seconds: float) -> Books:
         """Our record once nothing is under way."""
-        wait_until(
-            lambda: why_not_at_rest(self.books, self.ledger) is None, seconds=seconds, what="everything to be settled"
-        )
-        return self.books()
+        books, _, why = look_until_rest(self.books, self.ledger, seconds=seconds)
+        assert why is None, why
+        return books
 
     def promises(self, promised: Sequence[str] | None = None) -> list[Promise]:
         """Every promise checked on the two records as they are now."""
-        wait_until(
-            lambda: why_not_at_rest(self.books, self.ledger) is None, seconds=30, what="both records to be at rest"
-        )
-        books, ledger, _ = look(self.books, self.ledger)
+        books, ledger, why = look_until_rest(self.books, self.ledger, seconds=30)
+        assert why is None, why
         return check_promises(books, ledger, promised_signals=promised or sorted(self.promised))
 
 

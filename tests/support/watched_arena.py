@@ -10,7 +10,7 @@ import httpx
 from app.adapters.processes.records import read_record
 from app.chaos.arena import Arena
 from app.chaos.flood import Flood
-from app.chaos.look import look, why_not_at_rest
+from app.chaos.look import look_until_rest
 from app.chaos.promises import Promise, check_promises
 from tests.support.waiting import wait_until
 
@@ -52,10 +52,6 @@ def seconds_to_work(arena: Arena, flood: Flood) -> float:
 
 def settled_promises(arena: Arena, flood: Flood) -> list[Promise]:
     """Every promise, once nothing is under way any more."""
-    wait_until(
-        lambda: why_not_at_rest(arena.books, arena.ledger) is None,
-        seconds=SETTLE_SECONDS_MAX,
-        what="everything to be settled",
-    )
-    books, ledger, _ = look(arena.books, arena.ledger)
+    books, ledger, why = look_until_rest(arena.books, arena.ledger, seconds=SETTLE_SECONDS_MAX)
+    assert why is None, why
     return check_promises(books, ledger, promised_signals=flood.promised)

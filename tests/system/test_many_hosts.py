@@ -28,7 +28,7 @@ from app.bootstrap import open_system
 from app.chaos.books import Books, read_books
 from app.chaos.flood import Flood
 from app.chaos.flowing_policy import flowing_policy
-from app.chaos.look import look, why_not_at_rest
+from app.chaos.look import look_until_rest
 from app.chaos.promises import Ledger, check_promises
 from app.domain.orders import AttemptState
 from app.ports import ProgressUnavailableError
@@ -226,12 +226,8 @@ def test_a_host_that_is_cut_off_in_the_middle_of_its_orders_loses_nothing_and_do
         back_seconds = time.monotonic() - plugged_at
         flood.stop()
         cluster.exchange.delete("/paper/faults").raise_for_status()
-        wait_until(
-            lambda: why_not_at_rest(cluster.books, cluster.ledger) is None,
-            seconds=SETTLE_SECONDS_MAX,
-            what="everything to be settled",
-        )
-        books, ledger, _ = look(cluster.books, cluster.ledger)
+        books, ledger, why = look_until_rest(cluster.books, cluster.ledger, seconds=SETTLE_SECONDS_MAX)
+        assert why is None, why
         promises = check_promises(books, ledger, promised_signals=flood.promised)
         alive = [process.pid for process in cluster.b.processes if process.poll() is None]
         unresolved = cluster.open_attempts()
