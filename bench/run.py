@@ -69,7 +69,7 @@ SECTIONS: Mapping[str, Section] = {
     "growth": Section("bench.growth", "stored rows, symbols and batches ten and a hundred times as many"),
     "dashboard": Section("bench.dashboard", "live events to websocket clients"),
     "latency": Section("bench.latency", "an idle system: from POST to the exchange", uses_system=True),
-    "intake": Section("bench.intake_rates", "signals over HTTP, durable before the 202", uses_system=True),
+    "intake": Section("bench.intake", "signals over HTTP, durable before the 202", uses_system=True),
     "whole": Section("bench.whole_system", "recorded signals as fast as they are taken", uses_system=True),
     "orders": Section("bench.order_rate", "the exchange's order budget under sixteen processes"),
 }

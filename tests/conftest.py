@@ -11,6 +11,8 @@ from xdist.scheduler import LoadFileScheduling
 pytest_plugins = ["tests.support.server_fixtures"]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+# Begun first, in this order: files whose tests wait for seconds of real servers, or fill a process for long.
+FIRST = ("tests/system", "tests/integration", "tests/architecture", "tests/web", "tests/contract", "tests/recovery")
 
 
 class SharedSetUps(LoadFileScheduling):
@@ -19,6 +21,11 @@ class SharedSetUps(LoadFileScheduling):
     def _split_scope(self, nodeid: str) -> str:
         scope: str = super()._split_scope(nodeid)
         return str(Path(scope).parent) if scope.startswith("tests/recovery/") else scope
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first: a short one at the end keeps no other process waiting."""
+    items.sort(key=lambda item: next((at for at, each in enumerate(FIRST) if item.nodeid.startswith(each)), len(FIRST)))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -12,12 +12,12 @@ from app.cli.browser import ensure_browser
 from app.cli.processes import REPOSITORY
 
 # On two cores: much of the first stage waits for minutes of the exchange, so three share the cores; a whole
-# system keeps a core busy while it starts, so two are under test at a time.
-# The recovery tests judge seconds of real workers and are not steady beside a second pytest process yet: they are
-# run on their own (`./qt test tests/recovery`).
+# system keeps a core busy while it starts, so two are under test at a time. Files are begun in the order of
+# `tests/conftest.py`: whatever waits first, what is short fills up the end.
+SPREAD = ("--dist", "loadfile", "--no-loadscope-reorder", "--durations", "10", "--durations-min", "5")
 STAGES: tuple[tuple[str, ...], ...] = (
-    ("-m", "not system", "--ignore", "tests/recovery", "--numprocesses", "3", "--dist", "loadfile"),
-    ("-m", "system", "--ignore", "tests/recovery", "--numprocesses", "2", "--dist", "loadfile"),
+    ("-m", "not system and not long", "--numprocesses", "3", *SPREAD),
+    ("-m", "system and not long", "--numprocesses", "2", *SPREAD),
 )
 
 
@@ -26,7 +26,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
 def command(arguments: tuple[str, ...]) -> None:
     """Run the tests in the checkout; all arguments go to pytest, paths are relative to the checkout.
 
-    Without arguments: everything, first the tests of parts, then those of whole systems.
+    Without arguments: the tests of parts, then those of whole systems; `-m long` has those that take minutes each.
     """
     # Settings of the caller's own system must not leak into the tests.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("QT_") or name == "QT_TEST_DATA"}

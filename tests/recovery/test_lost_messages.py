@@ -20,7 +20,7 @@ from tests.recovery.dooms import FROZEN_IN_MID_SEND
 from tests.recovery.floor import REST_SECONDS_MAX, Child, Floor, Nursery
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.integration, pytest.mark.timeout(900)]
 
 SWEPT_SECONDS_MAX = 5.0
 SWALLOW_TRIES = 10

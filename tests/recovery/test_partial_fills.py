@@ -19,7 +19,7 @@ from app.domain.sizing import (
 from tests.recovery.floor import REST_SECONDS_MAX, Child, Floor
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.integration, pytest.mark.timeout(900)]
 
 D = Decimal
 SWEEP_SECONDS = D(1)  # a chase whose hint was lost is due at the next sweep

@@ -19,7 +19,7 @@ from app.domain.signals import SignalState
 from tests.recovery.dooms import DOOMS
 from tests.recovery.floor import SYMBOLS, Child, Floor, Nursery
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.integration, pytest.mark.timeout(900)]
 
 ALL: list[tuple[RecoveryPoint, Death]] = [(point, death) for point in RECOVERY_POINTS for death in point.deaths]
 EVERY_ONE_ENDS_SECONDS_MAX = 300.0  # a deadline; what is claimed are the times of the table

@@ -13,7 +13,7 @@ import redis
 
 from tests.recovery.floor import SYMBOLS, Child, Floor
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.integration, pytest.mark.timeout(900)]
 
 FLOOD = 200
 BATCH = 20

@@ -6,7 +6,7 @@ import pytest
 
 from bench.live_clients import Load, Round, bench_servers, growth_of, measure, merged
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.long, pytest.mark.integration, pytest.mark.timeout(300)]
 
 READERS = 45
 STALLED = 5

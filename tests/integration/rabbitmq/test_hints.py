@@ -23,7 +23,13 @@ from app.ports import ProgressUnavailableError
 from tests.support.rabbitmq import START_SECONDS_MAX, Rabbit, rabbit_server, rabbitmq
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.integration, pytest.mark.rabbitmq, rabbitmq, pytest.mark.timeout(3 * START_SECONDS_MAX)]
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.integration,
+    pytest.mark.rabbitmq,
+    rabbitmq,
+    pytest.mark.timeout(3 * START_SECONDS_MAX),
+]
 
 
 @pytest.fixture(scope="module")
