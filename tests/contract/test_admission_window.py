@@ -111,6 +111,20 @@ def test_offering_an_id_that_is_in_the_window_changes_nothing(make_window: MakeW
     assert list(window.members()) == ["b"]  # it still had its first confidence
 
 
+def test_what_a_call_queued_or_evicted_counts_for_the_rest_of_it(make_window: MakeWindow) -> None:
+    window = make_window(1)
+    window.offer([offer("a", "0.5")], now=NOW)
+    offered = [offer("b", "0.6"), offer("b", "0.9"), offer("a", "0.7"), offer("b", "0.8"), offer("a", "0.9")]
+    assert list(window.offer(offered, now=NOW)) == [
+        OfferResult(signal_id="b", verdict=OfferVerdict.REPLACED, evicted="a"),
+        OfferResult(signal_id="b", verdict=OfferVerdict.ALREADY_QUEUED),
+        OfferResult(signal_id="a", verdict=OfferVerdict.REPLACED, evicted="b"),
+        OfferResult(signal_id="b", verdict=OfferVerdict.REPLACED, evicted="a"),
+        OfferResult(signal_id="a", verdict=OfferVerdict.REPLACED, evicted="b"),
+    ]
+    assert list(window.members()) == ["a"]
+
+
 def test_an_id_may_come_back_after_it_was_popped(make_window: MakeWindow) -> None:
     window = make_window(2)
     window.offer([offer("a", "0.5")], now=NOW)

@@ -45,6 +45,19 @@ local function expire(now)
   end
 end
 
+-- Which of the offered ids are queued, asked once: a call from Lua costs more than what most commands do.
+local function queued_among_offers()
+  local ids = {}
+  for index = 5, #ARGV, 3 do
+    ids[#ids + 1] = ARGV[index]
+  end
+  local is_queued = {}
+  for number, member in ipairs(redis.call('HMGET', MEMBERS, unpack(ids))) do
+    is_queued[ids[number]] = member ~= false
+  end
+  return is_queued
+end
+
 -- now, capacity, then per offer: rank (36 digits), signal id, expires_at
 -- -> per offer one string: Q queued, R<evicted id> replaced, D dropped, E expired, A already queued
 local function offer()
@@ -60,11 +73,12 @@ local function offer()
     occupancy = occupancy - 1
   end
   local arrival = tonumber(redis.call('HGET', COUNTERS, 'received') or 0)
+  local is_queued = queued_among_offers()
   local answers, worst_rank = {}, nil
   for index = 4, #ARGV, 3 do
     local rank, id, expires_at = ARGV[index], ARGV[index + 1], ARGV[index + 2]
     local answer
-    if redis.call('HEXISTS', MEMBERS, id) == 1 then
+    if is_queued[id] then
       answer = 'A'
     else
       arrival = arrival + 1
@@ -90,11 +104,13 @@ local function offer()
             redis.call('HDEL', MEMBERS, worst)
             redis.call('ZREM', EXPIRY, worst)
             count('evicted')
+            is_queued[worst] = false
             answer, worst_rank = 'R' .. worst, nil
           end
           redis.call('ZADD', RANKING, 0, member)
           redis.call('HSET', MEMBERS, id, member)
           redis.call('ZADD', EXPIRY, expires_at, id)
+          is_queued[id] = true
           count('queued')
         end
       end
