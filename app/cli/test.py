@@ -16,8 +16,8 @@ from app.cli.processes import REPOSITORY
 # `tests/conftest.py`: whatever waits first, what is short fills up the end.
 SPREAD = ("--dist", "loadfile", "--no-loadscope-reorder", "--durations", "10", "--durations-min", "5")
 STAGES: tuple[tuple[str, ...], ...] = (
-    ("-m", "not system and not long", "--numprocesses", "3", *SPREAD),
-    ("-m", "system and not long", "--numprocesses", "2", *SPREAD),
+    ("--ignore", "tests/system", "-m", "not long", "--numprocesses", "3", *SPREAD),
+    ("tests/system", "-m", "not long", "--numprocesses", "2", *SPREAD),
 )
 
 

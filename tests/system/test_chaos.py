@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.system import REPOSITORY
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.timeout(300)]
 
 FIRST_SEED, SEEDS, SECONDS = 7, 2, 12
 

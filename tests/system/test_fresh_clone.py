@@ -20,7 +20,7 @@ from tests.support.system import (
     short_directory,
 )
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.timeout(600)]
 
 FIRST_CALL_SECONDS_MAX = 400.0
 

@@ -15,7 +15,7 @@ import pytest
 from tests.support.api import Api, api_of, broken, signal_body
 from tests.support.system import RunningSystem, System, assert_nothing_left, short_directory
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.timeout(400)]
 
 SETTLE_SECONDS_MAX = 60.0
 SYMBOLS = [

@@ -38,7 +38,7 @@ from tests.support.servers import server_home
 from tests.support.system import REPOSITORY
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.long, pytest.mark.system, hosts, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.long, hosts, pytest.mark.timeout(300)]
 
 START_SECONDS_MAX = 90.0
 PER_SECOND = 12.0

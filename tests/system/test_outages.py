@@ -14,7 +14,7 @@ from tests.support.api import api_of, broken
 from tests.support.system import RunningSystem, System, assert_nothing_left, short_directory
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.timeout(240)]
 
 PER_SECOND = 20
 AWAY_SECONDS = 6.0

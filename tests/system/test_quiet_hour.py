@@ -10,7 +10,7 @@ import pytest
 from bench.quiet_hour import Seen, watch
 from tests.support.system import System, short_directory
 
-pytestmark = [pytest.mark.long, pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 
 FROZEN_AFTER_SECONDS = 2.0
 WATCHED_SECONDS = 14.0

@@ -12,7 +12,7 @@ from tests.support.rabbitmq import rabbit_server, rabbitmq
 from tests.support.waiting import wait_until
 from tests.support.watched_arena import component, executed, pids, seconds_to_work, settled_promises
 
-pytestmark = [pytest.mark.long, pytest.mark.system, pytest.mark.rabbitmq, rabbitmq, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.rabbitmq, rabbitmq, pytest.mark.timeout(900)]
 
 PER_SECOND = 10.0
 BEFORE_SECONDS = AWAY_SECONDS = AFTER_SECONDS = 8.0

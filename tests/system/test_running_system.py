@@ -17,7 +17,7 @@ from app.adapters.processes.records import read_record
 from tests.support.system import RunningSystem, System, assert_nothing_left, processes_of, short_directory
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.timeout(300)]
 
 RECOVERY_SECONDS_MAX = 40.0
 HEALTH_SECONDS_MAX = 15.0  # `python -m bench.health_faults` holds it to five; a test machine may be busy

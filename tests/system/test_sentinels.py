@@ -12,7 +12,7 @@ from tests.support.sentinels import watched_redis
 from tests.support.waiting import wait_until
 from tests.support.watched_arena import component, executed, pids, seconds_to_work, settled_promises
 
-pytestmark = [pytest.mark.long, pytest.mark.system, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 PER_SECOND = 10.0
 BEFORE_SECONDS = AFTER_SECONDS = 8.0

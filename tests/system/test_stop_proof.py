@@ -7,7 +7,7 @@ import pytest
 from bench.stop_cases import Kind, case_of
 from bench.stop_proof import prove
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.timeout(400)]
 
 # A slow exchange, a worker frozen in mid-send, Postgres killed; two of them closing every position.
 SEED, TRIPS = 250, 3

@@ -21,7 +21,6 @@ from tests.web.browser import CHROMIUM, chromium, new_tab
 from tests.web.looks import faint_text, unreachable_controls
 
 pytestmark = [
-    pytest.mark.system,
     pytest.mark.browser,
     pytest.mark.timeout(300),
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),

@@ -18,8 +18,6 @@ import pytest
 
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.system
-
 QT = Path(__file__).resolve().parents[2] / "qt"
 CALL_SECONDS_MAX = 90
 COMMAND = """
