@@ -74,6 +74,7 @@ class DiskBuffer(Generic[T]):
         self._directory = directory
         self._codec = codec
         self._bounds = bounds
+        self._clock_us = clock_us
         self._set_aside_lock = threading.Lock()
         self._writer = SegmentWriter(
             directory,
@@ -118,6 +119,7 @@ class DiskBuffer(Generic[T]):
                     records_max=self._bounds.records_max,
                     deliver=lambda records: self._deliver(records, deliver),
                     on_lost=on_lost,
+                    now_us=self._clock_us,
                 )
                 run.run(batch_max=batch_max, seconds_max=seconds_max)
                 return run.delivered

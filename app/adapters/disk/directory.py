@@ -1,6 +1,7 @@
 """The files of one buffer: their names, who may touch them when, and how they come and go without a race.
 
 `<start>-<pid>-<random>-<number>.jsonl`  a segment: appended to by one process, read and removed by the replayer
+`<same>.opening`                         one that is being made: it is locked before it gets its name
 `<same>.acknowledged`                    how far its records were delivered
 `<same>.fell-off`                        how many of its records were given up for newer ones
 `<same>.corrupt`                         a segment with damaged lines, kept for a person once the rest was delivered
@@ -27,6 +28,7 @@ FELL_OFF = ".fell-off"
 CORRUPT = ".corrupt"
 SET_ASIDE = "set-aside.jsonl"
 CORRUPT_FILES_MAX = 20
+OPENING_US_MAX = 60_000_000  # from making a file to its lock: microseconds of work, and what a starved machine adds
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -127,13 +129,19 @@ def remove(segment: Path, *, keep_as_corrupt: bool = False) -> None:
     segment.with_suffix(ACKNOWLEDGED).unlink(missing_ok=True)
 
 
-def remove_leftovers(directory: Path) -> None:
+def remove_leftovers(directory: Path, *, now_us: int) -> None:
     """What processes left behind that were killed between two steps."""
     for path in directory.iterdir():
         if path.suffix == ACKNOWLEDGED and not path.with_suffix(SEGMENT).exists():
             path.unlink(missing_ok=True)
-        elif path.suffix == OPENING:
-            # Its maker holds it, unless it is dead (or about to try again).
+        elif path.suffix == OPENING and not _is_young(path, now_us):
+            # Its maker holds it, unless it is dead (or was frozen before it did, and will try again).
             with locked(path) as descriptor, suppress(FileNotFoundError):
                 if descriptor is not None:
                     path.unlink()
+
+
+def _is_young(opening: Path, now_us: int) -> bool:
+    """Whether its maker may be about to lock it: a name begins with when it was made."""
+    made_us = opening.name.partition("-")[0]
+    return made_us.isdecimal() and 0 <= now_us - int(made_us) < OPENING_US_MAX

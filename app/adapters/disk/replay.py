@@ -35,9 +35,11 @@ class Replay:
         records_max: int | None,
         deliver: Callable[[Sequence[Record]], None],
         on_lost: Callable[[int, Loss], None],
+        now_us: Callable[[], int],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._directory = directory
+        self._now_us = now_us
         self._records_max = records_max
         self._deliver = deliver
         self._on_lost = on_lost
@@ -48,7 +50,7 @@ class Replay:
     def run(self, *, batch_max: int, seconds_max: float) -> None:
         """Deliver until nothing waits or the time is over."""
         deadline = self._monotonic() + seconds_max
-        files.remove_leftovers(self._directory)
+        files.remove_leftovers(self._directory, now_us=self._now_us())
         try:
             self._count_fallen_off()
             while True:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from app.adapters.disk.buffer import DiskBuffer
+from app.adapters.disk.buffer import DiskBuffer, now_us
 from app.ports import Loss
 from tests.support.servers import server_home
 from tests.unit.disk.numbers import Receiver, RefusedError, files_in, open_numbers, ticking
@@ -254,3 +254,14 @@ def test_leftovers_of_processes_that_were_killed_between_two_steps_are_swept_up(
     receiver.replay(open_numbers(tmp_path))
     assert receiver.taken == [1]
     assert files_in(tmp_path, ".opening") + files_in(tmp_path, ".acknowledged") == []
+
+
+def test_a_file_that_was_made_just_now_is_no_leftover_of_a_killed_process(tmp_path: Path) -> None:
+    """Its maker has yet to lock it. Three in a row were taken from one that was slow, and its append was refused."""
+    young = tmp_path / f"{now_us():016d}-1-aaaaaaaa-000001.opening"
+    young.touch()
+    open_numbers(tmp_path).append([1])
+    receiver = Receiver()
+    receiver.replay(open_numbers(tmp_path))
+    assert receiver.taken == [1]
+    assert files_in(tmp_path, ".opening") == [young]
