@@ -123,17 +123,21 @@ def _inject(arena: Arena, fault: Fault, thaws: list[threading.Timer]) -> bool:
 def _come_to_rest(arena: Arena, result: Round, tell: Callable[[str], None]) -> tuple[Books, Ledger, str | None]:
     """Both records once the system is ready again and nothing is under way; and what it did not get done."""
     began = time.monotonic()
-    unready = arena.unready()
-    while unready is not None and time.monotonic() - began < SETTLE_SECONDS_MAX:
-        time.sleep(LOOK_SECONDS)
+    while True:
+        left = SETTLE_SECONDS_MAX - (time.monotonic() - began)
         unready = arena.unready()
-    left = SETTLE_SECONDS_MAX - (time.monotonic() - began)
-    books, ledger, why = look_until_rest(arena.books, arena.ledger, seconds=left, tell=tell)
-    why = unready or arena.unready() or why
-    if why is None:
-        result.settle_seconds = time.monotonic() - began
-        return books, ledger, None
-    return books, ledger, f"not at rest {SETTLE_SECONDS_MAX:g} s after the last fault: {why}"
+        if unready is None or left <= 0:
+            books, ledger, why = look_until_rest(arena.books, arena.ledger, seconds=left, tell=tell)
+            # Health may have looked while the exchange moved: that is no end of it, unless it stays.
+            why = unready or arena.unready() or why
+            if why is None:
+                result.settle_seconds = time.monotonic() - began
+                return books, ledger, None
+            if left <= 0:
+                return books, ledger, f"not at rest {SETTLE_SECONDS_MAX:g} s after the last fault: {why}"
+            unready = why
+        tell(f"not at rest after {time.monotonic() - began:.1f} s: {unready}")
+        time.sleep(LOOK_SECONDS)
 
 
 def _rearm(arena: Arena) -> str | None:
