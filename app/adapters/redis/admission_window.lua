@@ -58,6 +58,27 @@ local function queued_among_offers()
   return is_queued
 end
 
+-- Make known what an offer changed, a command for all of them. `changed`: id -> its member, false for one that is gone.
+local function write_changes(changed, expiries)
+  local entered, expiring, gone = {}, {}, {}
+  for id, member in pairs(changed) do
+    if member then
+      entered[#entered + 1], entered[#entered + 2] = id, member
+      expiring[#expiring + 1], expiring[#expiring + 2] = expiries[id], id
+    else
+      gone[#gone + 1] = id
+    end
+  end
+  if #gone > 0 then
+    redis.call('HDEL', MEMBERS, unpack(gone))
+    redis.call('ZREM', EXPIRY, unpack(gone))
+  end
+  if #entered > 0 then
+    redis.call('HSET', MEMBERS, unpack(entered))
+    redis.call('ZADD', EXPIRY, unpack(expiring))
+  end
+end
+
 -- now, capacity, then per offer: rank (36 digits), signal id, expires_at
 -- -> per offer one string: Q queued, R<evicted id> replaced, D dropped, E expired, A already queued
 local function offer()
@@ -75,6 +96,7 @@ local function offer()
   local arrival = tonumber(redis.call('HGET', COUNTERS, 'received') or 0)
   local is_queued = queued_among_offers()
   local answers, worst_rank = {}, nil
+  local changed, expiries = {}, {}
   for index = 4, #ARGV, 3 do
     local rank, id, expires_at = ARGV[index], ARGV[index + 1], ARGV[index + 2]
     local answer
@@ -101,22 +123,19 @@ local function offer()
             occupancy = occupancy + 1
           else
             local worst = id_of(redis.call('ZPOPMAX', RANKING)[1])
-            redis.call('HDEL', MEMBERS, worst)
-            redis.call('ZREM', EXPIRY, worst)
             count('evicted')
-            is_queued[worst] = false
+            is_queued[worst], changed[worst] = false, false
             answer, worst_rank = 'R' .. worst, nil
           end
           redis.call('ZADD', RANKING, 0, member)
-          redis.call('HSET', MEMBERS, id, member)
-          redis.call('ZADD', EXPIRY, expires_at, id)
-          is_queued[id] = true
+          is_queued[id], changed[id], expiries[id] = true, member, expires_at
           count('queued')
         end
       end
     end
     answers[#answers + 1] = answer
   end
+  write_changes(changed, expiries)
   write_counts()
   return answers
 end

@@ -83,7 +83,11 @@ export function reason(item) {
   return [item.reason_code && title(item.reason_code), told].filter(Boolean).join(": ");
 }
 
-export const words = (code) => String(code).replaceAll("_", " ").toLowerCase();
+/** A code in words; a sentence keeps its capitals. */
+export const words = (code) => {
+  const text = String(code).replaceAll("_", " ");
+  return /[a-z]/.test(text) ? text : text.toLowerCase();
+};
 export const title = (code) => {
   const text = words(code);
   return text[0].toUpperCase() + text.slice(1);
