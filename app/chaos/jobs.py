@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -43,6 +44,7 @@ def run_jobs(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # Ctrl-C reaches us alone: one that is stopping its system is not interrupted again
         )
         for first, count in given
     ]
@@ -74,7 +76,7 @@ def _end(children: Sequence[subprocess.Popen[str]]) -> None:
     """Whoever still runs was interrupted: it stops its system by itself."""
     for child in children:
         if child.poll() is None:
-            child.terminate()
+            child.send_signal(signal.SIGINT)
     for child in children:
         try:
             child.wait(STOP_SECONDS_MAX)

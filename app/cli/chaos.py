@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -46,6 +47,9 @@ def command(
 
     Exit code 0 when every seed was run and every promise held for all of them.
     """
+    # Also when it was started in the background, or is told to end: the system under test goes with it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     console = Console(stderr=True)
     if jobs > 1:
         if minutes is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -135,8 +136,8 @@ def _handle_signals(stop_asked: asyncio.Event, supervisor: Supervisor) -> None:
             _say("killing what still runs")
             supervisor.hurry()
             return
-        _say(f"{name}: stopping; once more to kill")
         stop_asked.set()
+        _say(f"{name}: stopping; once more to kill")
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -157,4 +158,6 @@ def _wanted_ports(settings: Settings, exchange: Exchange) -> dict[str, tuple[str
 
 
 def _say(message: str) -> None:
-    click.echo(f"qt: {message}", err=True)
+    # Whoever read it may be gone, a terminal or a `tee`: that neither ends a system nor keeps it from being ended.
+    with contextlib.suppress(OSError):
+        click.echo(f"qt: {message}", err=True)

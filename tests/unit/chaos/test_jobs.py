@@ -1,0 +1,28 @@
+"""Jobs that are interrupted stop their systems: none of them runs on without anybody who knows of it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from app.chaos.jobs import _end, shares
+
+JOB = """
+import pathlib, sys, time
+try:
+    pathlib.Path(sys.argv[1]).touch()
+    time.sleep(60)
+finally:
+    time.sleep(0.3)
+    pathlib.Path(sys.argv[2]).touch()
+"""
+
+
+def test_a_job_that_is_ended_stops_its_system_first(tmp_path: Path) -> None:
+    begun, stopped = tmp_path / "begun", tmp_path / "stopped"
+    with subprocess.Popen([sys.executable, "-c", JOB, str(begun), str(stopped)], stderr=subprocess.DEVNULL) as job:
+        while not begun.exists():
+            assert job.poll() is None
+        _end([job])
+    assert stopped.exists()
