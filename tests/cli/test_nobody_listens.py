@@ -1,4 +1,4 @@
-"""`./qt up` goes on, and ends when it is asked to, after whoever read its words is gone: a closed pipe, a killed `tee`."""
+"""`./qt up` goes on, and ends when it is asked to, after whoever read its words is gone."""
 
 from __future__ import annotations
 

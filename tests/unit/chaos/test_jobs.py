@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from app.chaos.jobs import _end, shares
+from app.chaos.jobs import _end
 
 JOB = """
 import pathlib, sys, time
