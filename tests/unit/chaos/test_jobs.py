@@ -9,7 +9,8 @@ from pathlib import Path
 from app.chaos.jobs import _end
 
 JOB = """
-import pathlib, sys, time
+import pathlib, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as the command does: who runs the tests may ignore it
 try:
     pathlib.Path(sys.argv[1]).touch()
     time.sleep(60)
