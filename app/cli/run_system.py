@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
+import sys
 import time
 from collections.abc import Coroutine, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -158,6 +159,10 @@ def _wanted_ports(settings: Settings, exchange: Exchange) -> dict[str, tuple[str
 
 
 def _say(message: str) -> None:
-    # Whoever read it may be gone, a terminal or a `tee`: that neither ends a system nor keeps it from being ended.
-    with contextlib.suppress(OSError):
+    try:
         click.echo(f"qt: {message}", err=True)
+    except OSError:
+        # Whoever read it is gone, a terminal or a `tee`: that neither ends a system nor keeps it from being ended. From
+        # now on nothing is said; what was left unsaid would otherwise make a good end look like a bad one.
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stderr.fileno())
