@@ -32,7 +32,7 @@ export function positionTable(app) {
         },
       },
       {
-        title: "Stop · entry · mark · target",
+        title: "Levels",
         class: "line",
         cell: (item) => ({ sign: [item.stop_price, item.entry_price, item.mark_price, item.target_price], node: () => levels(item) }),
       },
