@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
 from app.domain.entry_size import with_size
 from app.domain.gates.facts import EntryFacts
+from app.domain.protection.levels import stop_distance_share
+from app.domain.regimes import Regime
+from app.domain.sizing import SizedEntry, size_entry
 from tests.unit.domain.builders import (
+    NOW,
     D,
     denies,
     make_facts,
     make_policy,
     make_policy_version,
     make_quote,
+    make_regime,
+    make_results,
+    make_rules,
     make_signal,
 )
 
@@ -51,6 +59,56 @@ def test_without_what_a_price_is_made_of_there_is_neither_price_nor_quantity(mis
 def test_without_the_account_there_is_a_price_but_no_quantity() -> None:
     sized = with_size(make_facts(account=None))
     assert (sized.quantity, sized.limit_price) == (None, D("50105.0"))
+
+
+WIDE = {"position_notional_max": D("1000000"), "risk_per_trade_share": D("0.001")}  # the risk budget alone binds
+
+FINE = make_rules(step_size=D("0.000001"), quantity_minimum=D("0.000001"))
+
+
+def risked(facts: EntryFacts) -> Decimal:
+    """What it may lose at its stop, as a share of the budget of a trade; off by no more than a step of the quantity."""
+    sized = with_size(facts)
+    assert sized.quantity is not None
+    assert sized.limits is not None
+    distance = stop_distance_share(regime=sized.regime, confidence=sized.signal.confidence, policy=sized.limits)
+    assert sized.account is not None
+    plain = size_entry(
+        policy=sized.limits,
+        equity=sized.account.equity,
+        limit_price=sized.limit_price or D(0),
+        mark_price=D("50000"),
+        confidence=sized.signal.confidence,
+        rules=FINE,
+        stop_distance_share=distance,
+        regime_factor=D(1),
+    )
+    assert isinstance(plain, SizedEntry)
+    return (sized.quantity / plain.quantity).quantize(D("0.01"))
+
+
+@pytest.mark.parametrize(
+    ("regime", "losses", "share"),
+    [
+        (Regime.NORMAL_VOL, 0, "1.00"),
+        (Regime.HIGH_VOL, 0, "0.60"),
+        (Regime.NORMAL_VOL, 5, "0.50"),
+        (Regime.HIGH_VOL, 5, "0.30"),
+    ],
+)
+def test_regime_and_recent_losses_each_take_their_part_of_the_risk_budget(
+    regime: Regime, losses: int, share: str
+) -> None:
+    facts = make_facts(
+        rules=FINE,
+        regime=make_regime(regime=regime),
+        results=make_results(losses_in_a_row=losses, newest_loss_at=NOW if losses else None),
+    )
+    assert risked(of_policy(facts, **WIDE, symbol_losses_max=10)) == D(share)
+
+
+def test_a_regime_or_results_that_are_not_known_leave_the_size_to_the_gates() -> None:
+    assert risked(of_policy(make_facts(rules=FINE, regime=None, results=None), **WIDE)) == D("1.00")
 
 
 def chase(**changes: object) -> EntryFacts:

@@ -31,6 +31,7 @@ from tests.unit.domain.builders import (
     make_policy_version,
     make_quote,
     make_regime,
+    make_results,
     make_rules,
     make_signal,
     make_stop,
@@ -221,6 +222,13 @@ def test_a_missing_fact_denies_at_every_gate_that_needs_it_and_at_no_other(
     missing: str, denials: dict[str, str]
 ) -> None:
     assert denials_of(make_facts(**{missing: None})) == denials
+
+
+def test_a_losing_symbol_is_paused_until_the_time_of_the_decision_is_past_its_pause() -> None:
+    policy = make_policy_version(make_policy(symbol_losses_max=4, symbol_pause_seconds=600))
+    for seconds, denials in ((599, {"symbol_selection": "SYMBOL_PAUSED"}), (600, {})):
+        results = make_results(closings=4, losses_in_a_row=4, newest_loss_at=ago(seconds))
+        assert denials_of(make_facts(policy=policy, results=results)) == denials
 
 
 def test_without_a_policy_every_gate_with_a_limit_says_so() -> None:
