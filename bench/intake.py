@@ -45,7 +45,6 @@ _numbers = count()
 class Posted:
     """What a load got answered."""
 
-    requests: int
     refused: int  # anything but 202, and what was never answered
     signals_per_second: float
     p99_ms: float
@@ -165,7 +164,6 @@ def post(
     latencies = answered["latencies_ms"]
     accepted = answered["statuses"].get("202", 0)
     return Posted(
-        requests=answered["requests"],
         refused=answered["requests"] - accepted + answered["unanswered"],
         signals_per_second=accepted * batch / answered["seconds"],
         p99_ms=quantile(latencies, 0.99),

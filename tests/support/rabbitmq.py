@@ -53,6 +53,14 @@ def missing_rabbitmq() -> str | None:
 
 
 rabbitmq = pytest.mark.skipif(missing_rabbitmq() is not None, reason=missing_rabbitmq() or "")
+# Whatever starts a node: it takes a minute, and where the programs are not it skips.
+on_rabbitmq = [
+    pytest.mark.long,
+    pytest.mark.integration,
+    pytest.mark.rabbitmq,
+    rabbitmq,
+    pytest.mark.timeout(3 * START_SECONDS_MAX),
+]
 
 
 class Rabbit:

@@ -20,16 +20,10 @@ from app.adapters.celery.broker import quorum_queues
 from app.adapters.celery.queue_lengths import RabbitQueueLengths
 from app.adapters.celery.task_queue import CeleryTaskQueue, producer
 from app.ports import ProgressUnavailableError
-from tests.support.rabbitmq import START_SECONDS_MAX, Rabbit, rabbit_server, rabbitmq
+from tests.support.rabbitmq import Rabbit, on_rabbitmq, rabbit_server
 from tests.support.waiting import wait_until
 
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.integration,
-    pytest.mark.rabbitmq,
-    rabbitmq,
-    pytest.mark.timeout(3 * START_SECONDS_MAX),
-]
+pytestmark = on_rabbitmq
 
 
 @pytest.fixture(scope="module")

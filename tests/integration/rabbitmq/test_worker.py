@@ -14,16 +14,10 @@ import celeryconfig
 from app.adapters.celery.queue_lengths import RabbitQueueLengths
 from app.adapters.celery.task_queue import CeleryTaskQueue, producer
 from tests.support.noting_worker import THREADS, NotingWorker
-from tests.support.rabbitmq import START_SECONDS_MAX, Rabbit, rabbit_server, rabbitmq
+from tests.support.rabbitmq import Rabbit, on_rabbitmq, rabbit_server
 from tests.support.waiting import wait_until
 
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.integration,
-    pytest.mark.rabbitmq,
-    rabbitmq,
-    pytest.mark.timeout(3 * START_SECONDS_MAX),
-]
+pytestmark = on_rabbitmq
 
 MESSAGES = 80  # ten times as many as a worker may hold at once
 RUN_SECONDS_MAX = 60.0

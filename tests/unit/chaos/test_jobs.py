@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from app.chaos.jobs import _end
+from tests.support.waiting import wait_until
 
 JOB = """
 import pathlib, signal, sys, time
@@ -23,7 +24,6 @@ finally:
 def test_a_job_that_is_ended_stops_its_system_first(tmp_path: Path) -> None:
     begun, stopped = tmp_path / "begun", tmp_path / "stopped"
     with subprocess.Popen([sys.executable, "-c", JOB, str(begun), str(stopped)], stderr=subprocess.DEVNULL) as job:
-        while not begun.exists():
-            assert job.poll() is None
+        wait_until(begun.exists, seconds=20, what="the job to have begun")
         _end([job])
     assert stopped.exists()
