@@ -107,6 +107,17 @@ def test_regime_and_recent_losses_each_take_their_part_of_the_risk_budget(
     assert risked(of_policy(facts, **WIDE, symbol_losses_max=10)) == D(share)
 
 
+def test_a_calm_market_has_a_closer_stop_and_more_for_the_same_risk() -> None:
+    calm, ordinary = (
+        with_size(of_policy(make_facts(rules=FINE, regime=regime), **WIDE))
+        for regime in (make_regime(atr=D("250")), make_regime())
+    )
+    assert calm.quantity is not None
+    assert ordinary.quantity is not None
+    assert calm.quantity > D("1.5") * ordinary.quantity
+    assert risked(calm) == risked(ordinary) == D("1.00")
+
+
 def test_a_regime_or_results_that_are_not_known_leave_the_size_to_the_gates() -> None:
     assert risked(of_policy(make_facts(rules=FINE, regime=None, results=None), **WIDE)) == D("1.00")
 
