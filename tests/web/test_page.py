@@ -381,6 +381,30 @@ def test_everything_can_be_reached_and_done_by_keyboard(page: Page) -> None:
     assert unreachable_controls(page) == []
 
 
+def test_a_drawer_that_is_closed_takes_nobody_the_keys(page: Page) -> None:
+    """A browser tells of the closing a little later; by then somebody may be typing elsewhere."""
+    page.keyboard.press("2")
+    expect(page.get_by_role("heading", name="Signals")).to_be_focused()
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_contain_text("executed")
+    page.evaluate(
+        """() => new Promise((told) => {
+            const dialog = document.querySelector("dialog[open]");
+            dialog.addEventListener("close", () => setTimeout(told));
+            dialog.close();
+            document.querySelector("[data-search]").focus();
+        })"""
+    )
+    expect(page.get_by_role("searchbox")).to_be_focused()
+    # And nobody who did nothing meanwhile loses his place.
+    page.get_by_role("link", name="BTCUSDT").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_contain_text("executed")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("link", name="BTCUSDT")).to_be_focused()
+
+
 def test_a_chart_that_was_left_is_drawn_no_more(page: Page) -> None:
     """Whatever it throws is a complaint of the page, which fails the test."""
     expect(page.get_by_role("img", name="Equity over time").locator("canvas").first).to_be_visible()

@@ -21,7 +21,6 @@ export function openExplanation(app, id) {
   }
   const loading = h("p", { class: "quiet" }, "Loading…");
   const mine = { id, timer: null };
-  const opener = document.activeElement;
   mine.drawer = drawer({
     title: `Signal ${id}`,
     body: h("div", { id: "explanation" }, loading),
@@ -29,7 +28,6 @@ export function openExplanation(app, id) {
       clearTimeout(mine.timer);
       if (open === mine) open = null;
       if (location.hash === `#/signals/${encodeURIComponent(id)}`) history.replaceState(null, "", "#/signals");
-      opener?.focus?.();
     },
   });
   open = mine;
