@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
 
 import structlog
 from flask import Flask, Response, g, request
@@ -112,9 +113,15 @@ def _believe_proxies(app: Flask, hops: int) -> None:
 def _describe(app: Flask) -> None:
     """The routes that speak of the API itself."""
 
+    @cache
+    def document() -> bytes:
+        return encode(
+            openapi_document((*ROUTES, *own))
+        )  # a fifth of a second of work: for whoever asks, not at each start
+
     def openapi() -> Response:
         read_query(NoQuery)
-        return Response(document, content_type="application/json")
+        return Response(document(), content_type="application/json")
 
     def live() -> Response:
         g.is_probe = True
@@ -159,7 +166,6 @@ def _describe(app: Flask) -> None:
     )
     for route in own:
         register(app, route)
-    document = encode(openapi_document((*ROUTES, *own)))
 
 
 def _answer_errors(app: Flask) -> None:
