@@ -12,15 +12,27 @@ pytest_plugins = ["tests.support.server_fixtures"]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 # Begun first, in this order: files whose tests wait for seconds of real servers, or fill a process for long.
-FIRST = ("tests/system", "tests/integration", "tests/architecture", "tests/web", "tests/contract", "tests/recovery")
+FIRST = (
+    "tests/system/one_system/test_told",  # what a new system says
+    "tests/system/one_system/test_pages",  # a few signals
+    "tests/system/one_system/test_main_path",  # thousands
+    "tests/system/one_system",  # and everything that breaks
+    "tests/system",
+    "tests/integration",
+    "tests/architecture",
+    "tests/web",
+    "tests/contract",
+    "tests/recovery",
+)
+SHARED = ("tests/system/one_system/", "tests/recovery/")
 
 
 class SharedSetUps(LoadFileScheduling):
-    """A file a process; the recovery tests all in one, for the trading floor that they share."""
+    """A file a process; a folder a process where its tests share what takes long to set up."""
 
     def _split_scope(self, nodeid: str) -> str:
         scope: str = super()._split_scope(nodeid)
-        return str(Path(scope).parent) if scope.startswith("tests/recovery/") else scope
+        return str(Path(scope).parent) if scope.startswith(SHARED) else scope
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -45,8 +57,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session")
 def recorded_data() -> Path:
     """The folder of recorded signals and candles: `QT_TEST_DATA`, else beside the checkout; skips when absent."""
+    folder = recorded_folder()
+    if folder is None:
+        pytest.skip("no recorded data beside the checkout (set QT_TEST_DATA)")
+    return folder
+
+
+def recorded_folder() -> Path | None:
+    """Where recorded data lies, if it does."""
     given = os.environ.get("QT_TEST_DATA")
     folder = Path(given) if given else REPOSITORY.parent / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip(f"no recorded data in {folder} (set QT_TEST_DATA)")
-    return folder
+    return folder if folder.is_dir() else None

@@ -48,9 +48,10 @@ class Api:
         return results
 
     def exchange_faults(self, rules: Sequence[dict[str, Any]]) -> None:
-        """Let the paper exchange misbehave."""
-        answer = httpx.post(f"{self._running.urls['exchange']}/paper/faults", json=list(rules), timeout=5)
-        assert answer.status_code == 200, answer.text
+        """Let the paper exchange misbehave in these ways and no other."""
+        url = f"{self._running.urls['exchange']}/paper/faults"
+        for answer in (httpx.delete(url, timeout=5), httpx.post(url, json=list(rules), timeout=5)):
+            assert answer.status_code == 200, answer.text
 
     def ledger(self) -> Ledger:
         return Ledger(httpx.get(f"{self._running.urls['exchange']}/paper/ledger", timeout=30).json())

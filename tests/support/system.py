@@ -21,6 +21,7 @@ from typing import Any
 import psutil
 
 from app.adapters.processes.free_ports import free_system_ports
+from app.adapters.processes.records import SystemRecord, read_record
 from tests.support.waiting import wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -61,6 +62,10 @@ class System:
         environment = environment_for(state_directory, free_system_ports(PORTS), PYTHONPATH=str(REPOSITORY), **extra)
         return cls([sys.executable, "-P", "-m", "app.cli"], environment, Path("/"))
 
+    @property
+    def state(self) -> Path:
+        return Path(self.environment["QT_STATE_DIR"])
+
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one command to its end."""
         return subprocess.run(
@@ -77,8 +82,14 @@ class System:
         answer: dict[str, Any] = json.loads(self.call("status", "--json").stdout)
         return answer
 
+    def record(self) -> SystemRecord:
+        """What `status` prints, without a command: for whoever looks often."""
+        record = read_record(self.state / "run" / "system.json")
+        assert record is not None
+        return record
+
     def pids(self) -> dict[str, int]:
-        return {one["name"]: one["pid"] for one in self.status()["processes"] if one["pid"]}
+        return {one.name: one.pid for one in self.record().processes if one.pid is not None}
 
     @contextmanager
     def up(self, *arguments: str, ready_seconds_max: float = READY_SECONDS_MAX) -> Iterator[RunningSystem]:
@@ -117,6 +128,10 @@ class RunningSystem:
             sink(line)
         if stream is self.process.stdout:
             self._lines.put(None)
+
+    @property
+    def state(self) -> Path:
+        return self.system.state
 
     def wait_ready(self, seconds: float) -> None:
         """The `ready` line, with its URLs."""

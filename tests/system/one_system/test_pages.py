@@ -15,7 +15,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.system import RunningSystem, System, short_directory
+from tests.support.system import RunningSystem
 from tests.support.waiting import wait_until
 from tests.web.browser import CHROMIUM, chromium, new_tab
 from tests.web.looks import faint_text, unreachable_controls
@@ -48,15 +48,9 @@ def a_signal(symbol: str, confidence: str, *, age: timedelta = timedelta(), **mo
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[RunningSystem]:
-    with short_directory() as folder, System.of_checkout(folder / "state").up("--market", "seed:7") as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
 def web(running: RunningSystem) -> Iterator[httpx.Client]:
     """The operator's own API, with signals that have come to their ends."""
-    state = Path(running.system.environment["QT_STATE_DIR"])
+    state = running.state
     headers = {"Authorization": f"Bearer {(state / 'operator.token').read_text().strip()}"}
     with httpx.Client(base_url=running.urls["web"], headers=headers, timeout=20, trust_env=False) as client:
         wait_until(lambda: client.get("/api/risk").json()["source"], seconds=SETTLE_SECONDS_MAX, what="an account")

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
 from app.chaos.flood import Flood
-from tests.support.api import api_of, broken
-from tests.support.system import RunningSystem, System, assert_nothing_left, short_directory
+from tests.support.api import Api, broken
+from tests.support.system import RunningSystem
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.timeout(240)]
@@ -57,44 +56,43 @@ def seen_degraded(running: RunningSystem, component: str) -> dict[str, object]:
     return wait_until(look, seconds=HEALTH_SECONDS_MAX, what=f"{component} to be DEGRADED")
 
 
-def test_every_202_of_a_flood_through_both_outages_ends_once_and_the_outages_are_seen() -> None:
-    with short_directory() as folder:
-        with System.of_checkout(folder / "state").up() as running, api_of(running) as api:
-            redis, postgres = Server(running, "redis"), Server(running, "postgres")
-            token = (Path(running.system.environment["QT_STATE_DIR"]) / "operator.token").read_text().strip()
-            flood = Flood(base_url=running.urls["web"], token=token, seed=1, per_second=PER_SECOND)
-            began = time.monotonic()
+def test_every_202_of_a_flood_through_both_outages_ends_once_and_the_outages_are_seen(
+    running: RunningSystem, api: Api
+) -> None:
+    redis, postgres = Server(running, "redis"), Server(running, "postgres")
+    token = (running.state / "operator.token").read_text().strip()
+    flood = Flood(base_url=running.urls["web"], token=token, seed=1, per_second=PER_SECOND)
+    began = time.monotonic()
 
-            def at(second: float) -> None:
-                time.sleep(max(0.0, began + second - time.monotonic()))
+    def at(second: float) -> None:
+        time.sleep(max(0.0, began + second - time.monotonic()))
 
-            flood.start()
-            at(2)
-            redis.freeze()
-            at(2 + AWAY_SECONDS)
-            events_waited = seen_degraded(running, "event_buffer")
-            redis.kill()
-            at(12)
-            postgres.freeze()
-            at(12 + AWAY_SECONDS)
-            signals_waited = seen_degraded(running, "signal_spool")
-            postgres.kill()
-            at(FLOOD_SECONDS)
-            flood.stop()
-            wait_until(
-                lambda: all(health_of(running, name)["status"] == "OK" for name in ("redis", "postgres")),
-                seconds=SETTLE_SECONDS_MAX,
-                what="both servers to be back",
-            )
-            books = api.wait_settled(SETTLE_SECONDS_MAX)
-            wait_until(
-                lambda: all(health_of(running, name)["status"] == "OK" for name in ("event_buffer", "signal_spool")),
-                seconds=SETTLE_SECONDS_MAX,
-                what="both buffers to be empty",
-            )
-            buffers = api.get("/api/snapshot")["system"]["buffers"]
-            promises = api.promises(flood.promised)
-        assert_nothing_left(folder)
+    flood.start()
+    at(2)
+    redis.freeze()
+    at(2 + AWAY_SECONDS)
+    events_waited = seen_degraded(running, "event_buffer")
+    redis.kill()
+    at(12)
+    postgres.freeze()
+    at(12 + AWAY_SECONDS)
+    signals_waited = seen_degraded(running, "signal_spool")
+    postgres.kill()
+    at(FLOOD_SECONDS)
+    flood.stop()
+    wait_until(
+        lambda: all(health_of(running, name)["status"] == "OK" for name in ("redis", "postgres")),
+        seconds=SETTLE_SECONDS_MAX,
+        what="both servers to be back",
+    )
+    books = api.wait_settled(SETTLE_SECONDS_MAX)
+    wait_until(
+        lambda: all(health_of(running, name)["status"] == "OK" for name in ("event_buffer", "signal_spool")),
+        seconds=SETTLE_SECONDS_MAX,
+        what="both buffers to be empty",
+    )
+    buffers = api.get("/api/snapshot")["system"]["buffers"]
+    promises = api.promises(flood.promised)
     assert broken(promises) == {}
     assert len(books.signals) >= len(flood.promised) > 0.5 * PER_SECOND * FLOOD_SECONDS, flood.verdicts
     assert flood.verdicts["SPOOLED"] > PER_SECOND, flood.verdicts
