@@ -62,7 +62,8 @@ task_ignore_result = True
 result_backend = None
 task_serializer = "json"
 accept_content = ["json"]
-# Started-events are needed by nobody; Flower sees the rest where events are switched on by the worker's command.
+# Started-events are needed by nobody; Flower switches the rest on, and what runs many times a second tells none
+# (`send_events` of the tasks).
 task_track_started = False
 task_send_sent_event = False
 

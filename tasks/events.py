@@ -8,7 +8,7 @@ from tasks.retries import TRANSIENT
 from tasks.sweep import Sweep
 
 
-@app.task(name="events.replay")
+@app.task(name="events.replay", send_events=False)
 def replay() -> None:
     """Publish what waits on this machine's disk."""
     system().replay_events()

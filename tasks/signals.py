@@ -7,13 +7,13 @@ from tasks.retries import TRANSIENT
 from tasks.sweep import Sweep
 
 
-@app.task(name="signals.dispatch", throws=TRANSIENT)
+@app.task(name="signals.dispatch", throws=TRANSIENT, send_events=False)
 def dispatch() -> None:
     """Hand the best waiting signals to workers."""
     system().dispatch_signals()
 
 
-@app.task(name="signals.drain", throws=TRANSIENT)
+@app.task(name="signals.drain", throws=TRANSIENT, send_events=False)
 def drain() -> None:
     """Store what waits on this machine's disk."""
     system().drain_spool()

@@ -83,6 +83,14 @@ def test_every_task_of_the_flow_can_be_called_by_its_name(desk: Desk) -> None:
         app.tasks[name].apply_async()
 
 
+def test_flower_is_told_of_what_moves_money_and_of_no_housekeeping() -> None:
+    told = {name for name in QUEUES if app.tasks[name].send_events}
+    assert told == {
+        *("orders.place", "orders.chase", "orders.resolve", "orders.collect_fills"),
+        *("protections.tend", "protections.resolve", "ess.acknowledge"),
+    }
+
+
 def test_an_error_that_passes_is_on_the_one_list_of_retries(desk: Desk) -> None:
     assert ExchangeError in app.tasks["orders.collect_fills"].autoretry_for
     assert app.tasks["orders.collect_fills"].max_retries == 3
