@@ -17,6 +17,9 @@ FIRST = (
     "tests/system/one_system/test_pages",  # a few signals
     "tests/system/one_system/test_main_path",  # thousands
     "tests/system/one_system",  # and everything that breaks
+    "tests/system/test_fresh_clone",  # an installation fills one core
+    "tests/integration/redis",  # waits for minutes of an exchange, beside which there is room for a system
+    "tests/integration/outages",
     "tests/system",
     "tests/integration",
     "tests/architecture",

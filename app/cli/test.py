@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 
 import click
@@ -11,13 +10,11 @@ import click
 from app.cli.browser import ensure_browser
 from app.cli.processes import REPOSITORY
 
-# On two cores: much of the first stage waits for minutes of the exchange, so three share the cores; a whole
-# system keeps a core busy while it starts, so two are under test at a time. Files are begun in the order of
-# `tests/conftest.py`: whatever waits first, what is short fills up the end.
-SPREAD = ("--dist", "loadfile", "--no-loadscope-reorder", "--durations", "10", "--durations-min", "5")
-STAGES: tuple[tuple[str, ...], ...] = (
-    ("--ignore", "tests/system", "-m", "not long", "--numprocesses", "3", *SPREAD),
-    ("tests/system", "-m", "not long", "--numprocesses", "2", *SPREAD),
+# On two cores: some tests wait for minutes of the exchange while others fill a core, so three share the two. Files are
+# begun in the order of `tests/conftest.py`: what takes long first, what is short fills up the end.
+ALL = (
+    *("-m", "not long", "--numprocesses", "3", "--dist", "loadfile", "--no-loadscope-reorder"),
+    *("--durations", "10", "--durations-min", "5"),
 )
 
 
@@ -26,16 +23,12 @@ STAGES: tuple[tuple[str, ...], ...] = (
 def command(arguments: tuple[str, ...]) -> None:
     """Run the tests in the checkout; all arguments go to pytest, paths are relative to the checkout.
 
-    Without arguments: the tests of parts, then those of whole systems; `-m long` has those that take minutes each.
+    Without arguments: all but those that take minutes each, which are `-m long`.
     """
     # Settings of the caller's own system must not leak into the tests.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("QT_") or name == "QT_TEST_DATA"}
-    environment = kept | {"PYTHONPATH": str(REPOSITORY)}
-    pytest = [sys.executable, "-m", "pytest"]
     os.chdir(REPOSITORY)
-    if not arguments or any("web" in each or "browser" in each for each in arguments):
+    if not arguments or any("web" in each or "browser" in each or "system" in each for each in arguments):
         ensure_browser()
-    if arguments:
-        os.execve(sys.executable, [*pytest, *arguments], environment)
-    codes = [subprocess.run([*pytest, *stage], env=environment, check=False).returncode for stage in STAGES]
-    sys.exit(max(codes))
+    pytest = [sys.executable, "-m", "pytest", *(arguments or ALL)]
+    os.execve(sys.executable, pytest, kept | {"PYTHONPATH": str(REPOSITORY)})

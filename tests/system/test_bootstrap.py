@@ -224,12 +224,17 @@ def test_an_environment_whose_python_is_gone_is_made_anew(installed: Checkout) -
     assert (code, output) == (0, "command status tiny 1.0\n"), errors
 
 
-def test_an_environment_that_somebody_else_made_is_completed_not_wiped(checkout: Checkout) -> None:
-    subprocess.run([sys.executable, "-m", "venv", checkout.venv], check=True, timeout=CALL_SECONDS_MAX)
-    (checkout.venv / "theirs").touch()
+def test_qt_venv_names_another_place_where_what_somebody_made_is_completed_not_wiped(
+    checkout: Checkout, tmp_path: Path
+) -> None:
+    theirs = tmp_path / "theirs"
+    subprocess.run([sys.executable, "-m", "venv", theirs], check=True, timeout=CALL_SECONDS_MAX)
+    (theirs / "their-file").touch()
+    checkout.extra = {"QT_VENV": str(theirs)}
     code, output, errors = checkout.call("status")
     assert (code, output) == (0, "command status tiny 1.0\n"), errors
-    assert (checkout.venv / "theirs").exists()
+    assert (theirs / "their-file").exists()
+    assert not checkout.venv.exists()
 
 
 def test_a_package_that_does_not_match_its_hash_is_refused_in_one_line(installed: Checkout) -> None:
@@ -256,14 +261,6 @@ def test_a_python_without_ensurepip_is_told_what_to_install(checkout: Checkout, 
     code, _, errors = checkout.call("status")
     assert code == 1
     assert "lacks venv or ensurepip; on Debian and Ubuntu: apt-get install python3." in last_line(errors)
-
-
-def test_qt_venv_names_another_place(checkout: Checkout, tmp_path: Path) -> None:
-    checkout.extra = {"QT_VENV": str(tmp_path / "elsewhere")}
-    code, output, errors = checkout.call("status")
-    assert (code, output) == (0, "command status tiny 1.0\n"), errors
-    assert (tmp_path / "elsewhere" / "bin" / "python").exists()
-    assert not checkout.venv.exists()
 
 
 def test_a_full_disk_is_said_in_one_line(checkout: Checkout, small_disk: Path) -> None:
