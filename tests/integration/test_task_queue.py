@@ -59,3 +59,16 @@ def test_a_frozen_broker_costs_one_caller_a_moment_and_the_next_ones_nothing(hin
 def test_a_task_that_the_flow_does_not_name_is_a_bug(hints):
     with pytest.raises(LookupError):
         hints.send("signals.dispach")
+
+
+def test_a_channel_keeps_its_client_for_as_long_as_its_pool_lasts(fresh_redis):
+    application = producer()
+    application.conf.broker_url = fresh_redis
+    with application.connection_for_write() as connection:
+        channel = connection.default_channel
+        kept = channel._create_client()
+        assert channel._create_client() is kept
+        assert channel._create_client(asynchronous=True) is not kept  # it waits on a connection of its own
+        channel._disconnect_pools()  # as after a lost connection
+        assert channel._create_client() is not kept
+        assert channel._create_client().ping()

@@ -5,7 +5,6 @@ What counts a whole history counts from where it began; whoever sets a fault tak
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,14 +17,16 @@ from tests.support.system import RunningSystem, System, assert_nothing_left, sho
 
 @pytest.fixture(scope="package")
 def running() -> Iterator[RunningSystem]:
-    """Started as a user would, on recorded candles where there are any, and ended by Ctrl-C in good order."""
+    """Started as a user would, on recorded candles where there are any, and ended by `down` in good order."""
     recorded = recorded_folder()
     market = "seed:7" if recorded is None else str(recorded / "klines")
     with short_directory() as folder:
         state = folder / "state"
         with System.of_checkout(state).up("--market", market) as started:
             yield started
-            assert started.stop(signal.SIGINT) == 0
+            answer = started.system.call("down")
+            assert (answer.returncode, answer.stdout) == (0, "stopped\n")
+            assert started.process.wait(10) == 0
             assert_nothing_left(folder, seconds=0)
             assert not (state / "postgres" / "data" / "postmaster.pid").exists(), "Postgres did not shut down by itself"
             assert "database system is shut down" in (state / "logs" / "postgres.log").read_text()

@@ -15,7 +15,7 @@ from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.timeout(240)]
 
-PER_SECOND = 20
+PER_SECOND = 12
 AWAY_SECONDS = 6.0
 FLOOD_SECONDS = 26.0
 HEALTH_SECONDS_MAX = 5.0
