@@ -17,13 +17,16 @@ FIRST = (
     "tests/system/one_system/test_pages",  # a few signals
     "tests/system/one_system/test_main_path",  # thousands
     "tests/system/one_system",  # and everything that breaks
-    "tests/system/test_fresh_clone",  # an installation fills one core
-    "tests/integration/redis",  # waits for minutes of an exchange, beside which there is room for a system
+    # What fills a core, and what waits for minutes of an exchange, in turn.
+    "tests/system/test_fresh_clone",
+    "tests/integration/redis",
+    "tests/system/test_chaos",
     "tests/integration/outages",
     "tests/system",
-    "tests/integration",
     "tests/architecture",
+    "tests/integration/postgres",
     "tests/web",
+    "tests/integration",
     "tests/contract",
     "tests/recovery",
 )
