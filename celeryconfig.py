@@ -13,6 +13,7 @@ from app.adapters.celery.broker import (
     transport_options,
     wire_priority,
 )
+from app.adapters.celery.frugal_channels import use_frugal_channels
 from app.flow import ENGINE_SWEEPS, QUEUES, SWEEPS, Queue
 
 # --- broker -----------------------------------------------------------------------------------------------------
@@ -20,6 +21,7 @@ from app.flow import ENGINE_SWEEPS, QUEUES, SWEEPS, Queue
 _given_url = os.environ.get("QT_BROKER_URL") or os.environ.get("QT_REDIS_URL", "")
 broker_url = celery_url(_given_url)
 _has_rabbitmq = is_rabbitmq(_given_url)
+use_frugal_channels()
 # Keep trying for ever: workers must outlive any outage of the broker without a restart of their own.
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None

@@ -64,8 +64,8 @@ def test_a_task_that_the_flow_does_not_name_is_a_bug(hints):
 def test_a_channel_keeps_its_client_for_as_long_as_its_pool_lasts(fresh_redis):
     application = producer()
     application.conf.broker_url = fresh_redis
-    with application.connection_for_write() as connection:
-        channel = connection.default_channel
+    with application.producer_pool.acquire(block=True) as publisher:
+        channel = publisher.channel
         kept = channel._create_client()
         assert channel._create_client() is kept
         assert channel._create_client(asynchronous=True) is not kept  # it waits on a connection of its own

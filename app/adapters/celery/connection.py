@@ -1,4 +1,4 @@
-"""Celery's connections to its broker: frugal ones, and those of processes that have to be back within seconds of it."""
+"""Celery's connection to its broker, for processes that have to be back within seconds of it."""
 
 from __future__ import annotations
 
@@ -8,29 +8,12 @@ from celery.app.amqp import AMQP
 from kombu.connection import Connection
 
 from app.adapters.celery.broker import is_rabbitmq
-from app.adapters.celery.frugal_channels import FRUGAL
 
 RECONNECT_SECONDS_FIRST = 0.5
 RECONNECT_SECONDS_MAX = 1.0
 
 
-class FrugalConnection(Connection):  # type: ignore[misc]
-    """On Redis by the transport that keeps its clients."""
-
-    def get_transport_cls(self) -> Any:
-        """kombu's choice, or ours of the same kind."""
-        transport = super().get_transport_cls()
-        return FRUGAL.get(transport, transport)
-
-
-class FrugalAmqp(AMQP):  # type: ignore[misc]
-    """Makes such connections, for processes that only publish."""
-
-    Connection = FrugalConnection
-    BrokerConnection = FrugalConnection
-
-
-class PromptConnection(FrugalConnection):
+class PromptConnection(Connection):  # type: ignore[misc]
     """Asks a broker that is away once a second. kombu waits 2 s longer each time, up to 30 s, and no setting says
     otherwise: after two minutes' absence a worker or beat came back half a minute late. Publishers are bounded by
     `task_publish_retry_policy`, which gives its own pauses."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kombu.transport import redis
+from kombu.transport import TRANSPORT_ALIASES, redis
 
 
 class _OneClient:
@@ -37,7 +37,7 @@ class FrugalSentinelTransport(redis.SentinelTransport):  # type: ignore[misc]
         """See `_OneClient`."""
 
 
-FRUGAL: dict[type, type] = {
-    redis.Transport: FrugalTransport,
-    redis.SentinelTransport: FrugalSentinelTransport,
-}
+def use_frugal_channels() -> None:
+    """Every connection of this process to Redis, pooled ones as well, is made by these from now on."""
+    one, named = (f"{__name__}:{each.__name__}" for each in (FrugalTransport, FrugalSentinelTransport))
+    TRANSPORT_ALIASES.update({"redis": one, "rediss": one, "sentinel": named})

@@ -13,7 +13,6 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from app.adapters.celery.broker import impatient_options, is_rabbitmq, wire_countdown, wire_priority
-from app.adapters.celery.connection import FrugalAmqp
 from app.flow import QUEUES
 
 log = structlog.get_logger(__name__)
@@ -83,7 +82,7 @@ def producer() -> Celery:
     """A Celery application that only publishes (for processes that run no tasks)."""
     # Whoever runs a task checks its arguments. Tasks are shared by all applications of a process, so that otherwise it
     # would depend on what else was imported whether they are checked here.
-    application = Celery("quantum-trader", amqp=FrugalAmqp, strict_typing=False)
+    application = Celery("quantum-trader", strict_typing=False)
     application.config_from_object("celeryconfig")
     # A worker may wait for its broker; whoever answers a request may not: the row is durable, the hint can wait.
     application.conf.broker_transport_options = impatient_options(
