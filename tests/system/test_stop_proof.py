@@ -1,4 +1,4 @@
-"""One trip of the long proof: sixteen workers under a flood, one of them frozen, and nothing that enters afterwards."""
+"""A few trips of the long proof: sixteen workers under a flood, things dying, and nothing that enters afterwards."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from bench.stop_proof import prove
 
 pytestmark = [pytest.mark.timeout(400)]
 
-# A worker frozen in mid-send while the stop is acknowledged, and every position closed.
-SEED, CASES = 250, range(1, 2)
+# A slow exchange, a worker frozen in mid-send, Postgres killed; two of them closing every position.
+SEED, CASES = 250, range(3)
 
 
+@pytest.mark.long
 def test_after_an_acknowledged_trip_nothing_enters_whatever_is_broken() -> None:
     proof = prove(seed=SEED, numbers=CASES, per_second=15.0, with_restart=False, keep=False, tell=print)
     assert (proof.problem, proof.broken) == (None, {})
