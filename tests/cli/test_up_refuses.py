@@ -38,8 +38,9 @@ def test_a_port_in_use_is_named_with_its_variable_and_its_holder(folder: Path, v
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         system = System.of_checkout(folder / "state", **{variable: str(port)})
-        assert f"port {port} ({variable}) is in use by " in refusal(system, folder)
-        assert f"(pid {os.getpid()})" in refusal(system, folder)
+        said = refusal(system, folder)
+    assert f"port {port} ({variable}) is in use by " in said
+    assert f"(pid {os.getpid()})" in said
 
 
 def test_one_port_for_two_processes_is_refused(folder: Path) -> None:

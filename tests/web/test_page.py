@@ -347,6 +347,7 @@ def test_a_visitor_who_is_not_logged_in_is_not_asked_for_figures(tab: Tab, port:
 
 
 def test_the_first_questions_are_asked_before_the_modules_run_and_each_once(page: Page, port: int) -> None:
+    expect(page.locator("#curve canvas").first).to_be_visible()  # of the first time nothing is asked any more
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url.partition(f":{port}")[2]))
     page.goto(f"http://127.0.0.1:{port}/?again")

@@ -13,9 +13,9 @@ from tests.support.api import Api, broken
 from tests.support.system import RunningSystem
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.timeout(240), pytest.mark.long]
 
-PER_SECOND = 12
+PER_SECOND = 20
 AWAY_SECONDS = 6.0
 FLOOD_SECONDS = 26.0
 HEALTH_SECONDS_MAX = 5.0
