@@ -286,10 +286,13 @@ def test_a_frozen_process_is_stopped_too(programs: Programs) -> None:
 
 def test_stopping_does_not_wait_for_a_back_off(programs: Programs) -> None:
     async def run() -> None:
-        spec = programs.spec("flapping", READY + "import time; time.sleep(0.2)")
+        seen = programs.folder / "seen"
+        code = f"import os, time\nwhile not os.path.exists({str(seen)!r}): time.sleep(0.01)\n"
+        spec = programs.spec("flapping", READY + code)
         supervisor = Supervisor([spec], limits=LIMITS, back_off=lambda: BackOff(first_seconds=60, seconds_max=60))
         supervisor.start()
         await supervisor.wait_until_ready()
+        seen.touch()  # it ends now, and not before it was seen to be ready
         await until(lambda: supervisor.records[0].state is ProcessState.RESTARTING)
         began = time.monotonic()
         await supervisor.stop()
